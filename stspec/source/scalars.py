@@ -1,0 +1,63 @@
+"""What a plain scalar means: the core schema of YAML 1.2 (`yes` is text, `010` is ten)."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from stspec.source.nodes import Atom
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o([0-7]+)|0x([0-9a-fA-F]+)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_NAN = frozenset({".nan", ".NaN", ".NAN"})
+# Nothing here needs more than 64 bits, and Python refuses to read integers of 5,000 digits.
+_MOST_DIGITS = 20
+
+
+class NumberOutOfRange(ValueError):
+    """The text is a number, but not one that a computer would hold in 64 bits."""
+
+
+def parse_plain(text: str) -> Atom:
+    """The value of an unquoted scalar.
+
+    Raises:
+        NumberOutOfRange: an integer beyond 64 bits, or a float beyond a double.
+    """
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.fullmatch(text):
+        return _integer(text, 10)
+    if based := _BASED.fullmatch(text):
+        octal, sixteen = based.groups()
+        return _integer(octal, 8) if octal else _integer(sixteen, 16)
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if math.isinf(number):
+            raise NumberOutOfRange(text)
+        return number
+    if _INFINITE.fullmatch(text):
+        return -math.inf if text[0] == "-" else math.inf
+    return math.nan if text in _NAN else text
+
+
+def is_integer(text: str) -> bool:
+    """Whether an unquoted scalar is a decimal integer."""
+    return _INT.fullmatch(text) is not None
+
+
+def _integer(digits: str, base: int) -> int:
+    if len(digits.lstrip("+-0")) > _MOST_DIGITS + 2:
+        raise NumberOutOfRange(digits)
+    number = int(digits, base)
+    if not -(2**63) <= number < 2**64:
+        raise NumberOutOfRange(digits)
+    return number
