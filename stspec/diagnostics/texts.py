@@ -18,7 +18,7 @@ def remember_text(name: str, text: str) -> None:
     _remembered[name] = text
 
 
-def display_path(path: Path | str) -> str:
+def display_path(path: str | os.PathLike[str]) -> str:
     """The path as messages show it: relative to the working directory where that is shorter."""
     given = os.fspath(path)
     try:

@@ -8,14 +8,15 @@ by the time one could ask.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
+from stspec.source.marks import Place
 from stspec.source.nodes import MAX_DEPTH, Mapping, Node, Origin, Scalar, Sequence
-from stspec.source.scalars import NumberOutOfRange, is_integer, parse_plain
+from stspec.source.scalars import NumberRangeError, is_integer, parse_plain
 from stspec.source.syntax import explain
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,25 +24,26 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_ERRORS = 50
 
 
-def parse(text: str, name: str, origin: Origin) -> Node | None:
+def parse(text: str, name: str, origin: Origin, start: tuple[int, int] = (1, 1)) -> Node | None:
     """The root node of a YAML text of printable characters, or None where it holds nothing.
+
+    `start` is the (line, column) at which the text stands in what messages call `name`.
 
     Raises:
         SpecError: every mistake that was found.
     """
-    composer = _Composer(name, origin)
+    composer = _Composer(Place(name, *start), origin)
     try:
         root = composer.document(_events(text))
     except yaml.MarkedYAMLError as error:
-        composer.errors.append(explain(error, text, name))
+        composer.errors.append(explain(error, text, composer.place))
         root = None
     except (yaml.YAMLError, ValueError, OverflowError):
         # The pure-Python scanner lets an impossible escape such as "\UFFFFFFFF" fall through.
-        span = Span(name, 1, 1, 1, 1)
-        label = Label(span, "somewhere in this file")
+        label = Label(composer.place.span(0, 0, 0, 0), "somewhere in this file")
         composer.errors.append(Diagnostic("bad-yaml", "the text is not valid YAML", (label,)))
         root = None
-    except _Stop:
+    except _StopError:
         root = None
     if composer.errors:
         raise SpecError(*composer.errors)
@@ -52,7 +54,7 @@ def _events(text: str) -> Iterator[Any]:
     return iter(yaml.parse(text, Loader=_LOADER))
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """What follows cannot be read; the reason is among the errors."""
 
 
@@ -60,7 +62,7 @@ class _Stop(Exception):
 class _Composer:
     """Reads one document from the stream of events, noting mistakes as it goes."""
 
-    name: str
+    place: Place
     origin: Origin
     errors: list[Diagnostic] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ class _Composer:
                         "a second one starts here",
                         "move it to a file of its own, or remove the `---`",
                     )
-                    raise _Stop
+                    raise _StopError
                 seen = True
                 root = self._root(events)
         return root
@@ -103,7 +105,7 @@ class _Composer:
                 self._span(event),
                 "this level is too deep",
             )
-            raise _Stop
+            raise _StopError
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(event, events, depth)
         return self._mapping(event, events, depth)
@@ -178,7 +180,7 @@ class _Composer:
         if event.implicit[0]:
             try:
                 value = parse_plain(event.value)
-            except NumberOutOfRange:
+            except NumberRangeError:
                 self._note(
                     "bad-number", "this number is too large", span, "does not fit in 64 bits"
                 )
@@ -189,7 +191,7 @@ class _Composer:
     def _refuse_controls(self, value: str, span: Span) -> None:
         for character in value:
             code = ord(character)
-            control = code < 0x20 and character not in "\n\t" or 0x7F <= code < 0xA0
+            control = (code < 0x20 and character not in "\n\t") or 0x7F <= code < 0xA0
             if control or 0xD800 <= code < 0xE000:
                 self._note(
                     "bad-character",
@@ -263,20 +265,19 @@ class _Composer:
 
     def _limit(self) -> None:
         if len(self.errors) >= _MOST_ERRORS:
-            raise _Stop
+            raise _StopError
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
-        return Span(self.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+        return self.place.span(start.line, start.column, end.line, end.column)
 
     def _between(self, start: Any, end: Any, last: Node | None) -> Span:
         """A collection's span; a block's last event stands far below it, its last child not."""
-        first = start.start_mark
+        first, close = start.start_mark, end.end_mark
+        span = self.place.span(first.line, first.column, close.line, close.column)
         if last is None or start.flow_style:
-            line, column = end.end_mark.line + 1, end.end_mark.column + 1
-        else:
-            line, column = last.span.end_line, last.span.end_column
-        return Span(self.name, first.line + 1, first.column + 1, line, column)
+            return span
+        return replace(span, end_line=last.span.end_line, end_column=last.span.end_column)
 
 
 def _kind(node: Scalar) -> str:

@@ -62,7 +62,7 @@ def _convert(obj: Any, span: Span, origin: Origin, depth: int) -> Node:
     )
 
 
-def _scalar(obj: None | bool | int | float | str, span: Span, origin: Origin) -> Scalar:
+def _scalar(obj: bool | int | float | str | None, span: Span, origin: Origin) -> Scalar:
     # Subclasses (numpy.float64, string enums) become the plain value, so that repr is plain too.
     for kind in (bool, int, float, str):
         if isinstance(obj, kind):

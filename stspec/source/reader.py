@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, display_path, remember_text
+from stspec.source.marks import BREAK, Place
 from stspec.source.nodes import Mapping, Node, Origin, Scalar, Sequence
 from stspec.source.parser import parse
 
@@ -19,7 +20,6 @@ MAX_BYTES = 1 << 20
 
 # What YAML 1.2 calls printable; PyYAML would stop at the rest with an error of its own.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def read_file(path: str | os.PathLike[str], *, origin: Origin | None = None) -> Mapping:
@@ -44,23 +44,28 @@ def read_text(text: str, name: str, *, origin: Origin | None = None) -> Mapping:
     return _root(_sized(text, name), name, (name,) if origin is None else origin)
 
 
-def read_value(text: str, name: str, *, origin: Origin | None = None) -> Node:
+def read_value(
+    text: str, name: str, *, start: tuple[int, int] = (1, 1), origin: Origin | None = None
+) -> Node:
     """The node of a YAML value (`5`, `[3, 4]`, `{op: max}`), such as an override's right side.
+
+    `start` is the (line, column) of the value in the remembered text `name`.
 
     Raises:
         SpecError: as `read_file`.
     """
-    remember_text(name, text)
-    _check_characters(_sized(text, name), name)
-    node = parse(text, name, (name,) if origin is None else origin)
+    _check_characters(_sized(text, name), Place(name, *start))
+    node = parse(text, name, (name,) if origin is None else origin, start)
     if node is None:
-        raise _error("missing-value", "there is no value", Span(name, 1, 1, 1, 1), "expected one")
+        line, column = start
+        span = Span(name, line, column, line, column + 1)
+        raise _error("missing-value", "there is no value", span, "expected a value here")
     return node
 
 
 def _root(text: str, name: str, origin: Origin) -> Mapping:
     text = text.removeprefix("\ufeff")
-    _check_characters(text, name)
+    _check_characters(text, Place(name))
     node = parse(text, name, origin)
     start = Span(name, 1, 1, 1, 1)
     if node is None:
@@ -142,13 +147,13 @@ def _decode(data: bytes, name: str) -> str:
         raise _error(
             "bad-encoding",
             "the file is not UTF-8",
-            _span_after(before, name),
+            _span_after(before, Place(name)),
             "this byte is no text in UTF-8",
             help="save the file as UTF-8",
         ) from None
 
 
-def _check_characters(text: str, name: str) -> None:
+def _check_characters(text: str, place: Place) -> None:
     found = []
     for match in _UNPRINTABLE.finditer(text):
         character = f"U+{ord(match.group()):04X}"
@@ -156,7 +161,7 @@ def _check_characters(text: str, name: str) -> None:
             Diagnostic(
                 "bad-character",
                 f"the text holds a character that YAML does not allow ({character})",
-                (Label(_span_after(text[: match.start()], name), "remove this character"),),
+                (Label(_span_after(text[: match.start()], place), "remove this character"),),
             )
         )
         if len(found) == 10:  # a binary file: the rest says nothing new
@@ -165,10 +170,10 @@ def _check_characters(text: str, name: str) -> None:
         raise SpecError(*found)
 
 
-def _span_after(before: str, name: str) -> Span:
-    lines = _BREAK.split(before)
-    line, column = len(lines), len(lines[-1]) + 1
-    return Span(name, line, column, line, column + 1)
+def _span_after(before: str, place: Place) -> Span:
+    lines = BREAK.split(before)
+    line, column = len(lines) - 1, len(lines[-1])
+    return place.span(line, column, line, column + 1)
 
 
 def _error(code: str, message: str, span: Span, label: str, help: str | None = None) -> SpecError:

@@ -18,7 +18,7 @@ _NAN = frozenset({".nan", ".NaN", ".NAN"})
 _MOST_DIGITS = 20
 
 
-class NumberOutOfRange(ValueError):
+class NumberRangeError(ValueError):
     """The text is a number, but not one that a computer would hold in 64 bits."""
 
 
@@ -26,7 +26,7 @@ def parse_plain(text: str) -> Atom:
     """The value of an unquoted scalar.
 
     Raises:
-        NumberOutOfRange: an integer beyond 64 bits, or a float beyond a double.
+        NumberRangeError: an integer beyond 64 bits, or a float beyond a double.
     """
     if text in _NULL:
         return None
@@ -42,7 +42,7 @@ def parse_plain(text: str) -> Atom:
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isinf(number):
-            raise NumberOutOfRange(text)
+            raise NumberRangeError(text)
         return number
     if _INFINITE.fullmatch(text):
         return -math.inf if text[0] == "-" else math.inf
@@ -56,8 +56,8 @@ def is_integer(text: str) -> bool:
 
 def _integer(digits: str, base: int) -> int:
     if len(digits.lstrip("+-0")) > _MOST_DIGITS + 2:
-        raise NumberOutOfRange(digits)
+        raise NumberRangeError(digits)
     number = int(digits, base)
     if not -(2**63) <= number < 2**64:
-        raise NumberOutOfRange(digits)
+        raise NumberRangeError(digits)
     return number

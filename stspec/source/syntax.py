@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
 
 from stspec.diagnostics import Diagnostic, Label, Span
+from stspec.source.marks import BREAK, Place
 
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_RESERVED = "@`%"
 _INDENT_HELP = "keys of one mapping start in the same column"
-_SPACES_HELP = "indent with spaces"
 _QUOTE_HELP = "put text that holds such characters in quotes"
 
 # (a part of PyYAML's problem, in C's or in Python's words; message; label; help), first match.
@@ -51,54 +48,47 @@ _TABLE: tuple[tuple[str, str, str, str | None], ...] = (
 )  # fmt: skip
 
 
-def explain(error: yaml.MarkedYAMLError, text: str, name: str) -> Diagnostic:
+def explain(error: yaml.MarkedYAMLError, text: str, place: Place) -> Diagnostic:
     """The diagnosis of a syntax error, with a second label where the unfinished thing began."""
-    lines = _BREAK.split(text)
-    at = _span(error.problem_mark or error.context_mark, lines, name)
-    problem = error.problem or ""
+    lines = BREAK.split(text)
+    line, column = _position(error.problem_mark or error.context_mark, lines)
+    problem, context = error.problem or "", error.context or ""
     if "cannot start any token" in problem:
-        return _bad_start(at, lines)
-    for part, message, label, help in _TABLE:
-        if part in problem:
-            break
+        message, label, help = _bad_start(lines[line][column : column + 1])
     else:
-        message, label, help = "the text is not valid YAML", "unexpected here", None
-    if "flow" in (error.context or "") or "quoted" in (error.context or ""):
-        return _unclosed(error, message, label, help, at, lines, name)
-    return Diagnostic("bad-yaml", message, (Label(at, label),), help)
-
-
-def _unclosed(
-    error: yaml.MarkedYAMLError,
-    message: str,
-    label: str,
-    help: str | None,
-    at: Span,
-    lines: list[str],
-    name: str,
-) -> Diagnostic:
+        message, label, help = _in_words(problem)
+    at = place.span(line, column, line, column + 1)
     labels = [Label(at, label)]
-    if error.context_mark is not None:
-        start = _span(error.context_mark, lines, name)
+    if error.context_mark is not None and ("flow" in context or "quoted" in context):
+        start = _start_of(error.context_mark, lines, place)
         if start.start != at.start:
             labels.append(Label(start, "it starts here", primary=False))
     return Diagnostic("bad-yaml", message, tuple(labels), help)
 
 
-def _bad_start(at: Span, lines: list[str]) -> Diagnostic:
-    character = lines[at.line - 1][at.column - 1 : at.column]
+def _in_words(problem: str) -> tuple[str, str, str | None]:
+    for part, message, label, help in _TABLE:
+        if part in problem:
+            return message, label, help
+    return "the text is not valid YAML", "unexpected here", None
+
+
+def _bad_start(character: str) -> tuple[str, str, str]:
     if character == "\t":
-        message, label, help = "tabs cannot indent YAML", "a tab", _SPACES_HELP
-    else:
-        message = f"a value cannot start with `{character}`"
-        label, help = "not allowed here without quotes", "put the text in quotes"
-    return Diagnostic("bad-yaml", message, (Label(at, label),), help)
+        return "tabs cannot indent YAML", "a tab", "indent with spaces"
+    message = f"a value cannot start with `{character}`"
+    return message, "not allowed here without quotes", "put the text in quotes"
 
 
-def _span(mark: Any, lines: list[str], name: str) -> Span:
-    """One character at a mark; at the end of the text, the place after its last character."""
+def _start_of(mark: Any, lines: list[str], place: Place) -> Span:
+    line, column = _position(mark, lines)
+    return place.span(line, column, line, column + 1)
+
+
+def _position(mark: Any, lines: list[str]) -> tuple[int, int]:
+    """(line, column) from 0; for the end of the text, the place after its last character."""
     line, column = mark.line, mark.column
     while line > 0 and (line >= len(lines) or (column == 0 and not lines[line].strip())):
         line -= 1
-        column = len(lines[line].rstrip()) if line < len(lines) else 0
-    return Span(name, line + 1, column + 1, line + 1, column + 2)
+        column = len(lines[line].rstrip())
+    return line, column
