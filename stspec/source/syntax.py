@@ -73,7 +73,7 @@ def _in_words(problem: str) -> tuple[str, str, str | None]:
     return "the text is not valid YAML", "unexpected here", None
 
 
-def _bad_start(character: str) -> tuple[str, str, str]:
+def _bad_start(character: str) -> tuple[str, str, str | None]:
     if character == "\t":
         return "tabs cannot indent YAML", "a tab", "indent with spaces"
     message = f"a value cannot start with `{character}`"

@@ -1,0 +1,50 @@
+"""Deep merging of immutable trees."""
+
+from __future__ import annotations
+
+from stspec.source.nodes import Mapping, Node, Origin, Scalar, Sequence
+
+
+def merge(parent: Mapping, child: Mapping) -> Mapping:
+    """`child` over `parent`: mappings merge, lists and scalars are replaced, null removes.
+
+    Keys keep the parent's order, new ones follow; a key that both have is placed at the child's.
+    """
+    entries = {str(key.value): (key, value) for key, value in parent.entries}
+    for key, value in child.entries:
+        name = str(key.value)
+        if is_null(value):
+            entries.pop(name, None)
+            continue
+        before = entries[name][1] if name in entries else None
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            value = merge(before, value)
+        entries[name] = (key, prune(value))
+    return Mapping(tuple(entries.values()), child.span, child.origin)
+
+
+def prune(node: Node) -> Node:
+    """The tree without the keys that are null; a list keeps its nulls."""
+    if isinstance(node, Mapping):
+        kept = tuple((k, prune(v)) for k, v in node.entries if not is_null(v))
+        return Mapping(kept, node.span, node.origin)
+    if isinstance(node, Sequence):
+        return Sequence(tuple(prune(item) for item in node.items), node.span, node.origin)
+    return node
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node is the scalar null."""
+    return isinstance(node, Scalar) and node.value is None
+
+
+def with_origin(node: Node, origin: Origin) -> Node:
+    """The tree with this origin on every node."""
+    if isinstance(node, Mapping):
+        entries = tuple(
+            (Scalar(k.value, k.span, origin), with_origin(v, origin)) for k, v in node.entries
+        )
+        return Mapping(entries, node.span, origin)
+    if isinstance(node, Sequence):
+        return Sequence(tuple(with_origin(x, origin) for x in node.items), node.span, origin)
+    return Scalar(node.value, node.span, origin)
