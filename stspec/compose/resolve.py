@@ -227,7 +227,8 @@ class _Resolver:
             expanded = self._expand(kind, value)
             if expanded is not None:
                 # What names a file replaces the parent's whole; only other mappings merge.
-                parent = parent.without(kind) if names_a_file(value) else parent
+                if names_a_file(value) and kind in parent:
+                    parent = parent.with_entry(key, expanded)
                 child = child.with_entry(key, expanded)
         return merge(parent, child)
 

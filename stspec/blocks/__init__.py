@@ -1,0 +1,1 @@
+"""Blocks: one file each, written over a scope. Imports ops and graph."""

@@ -1,0 +1,41 @@
+"""What a block must say of itself: its fields, and how it writes itself into a scope."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from stspec.graph import Defaults, Graph, Ref, Scope
+
+
+class Block(BaseModel):
+    """Base of every block. Fields are what YAML may say; channels that arrive follow from edges."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: ClassVar[str]
+    """The block's name in YAML."""
+
+    def build(self, scope: Scope, x: Ref) -> Ref:
+        """Write the block's nodes into a scope and return its output."""
+        raise TypeError(f"{type(self).__name__} does not build")
+
+    def graph(self, channels: int, defaults: Defaults) -> tuple[Graph, int]:
+        """Return the block for so many input channels, and its output channels."""
+        scope = Scope(self.kind, [channels], defaults)
+        scope.fields = {"in_channels": channels, **self.model_dump()}
+        out = self.build(scope, scope.x)
+        scope.fields["out_channels"] = out.channels
+        return scope.finish(out), out.channels
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the block's documentation."""
+        return (cls.__doc__ or cls.kind).strip().splitlines()[0]
+
+
+BLOCK_OUTPUT = (("block_output", "output"),)
+MODULE_OUTPUT = (("module_output", "output"),)
+RESIDUAL_START = (("residual_start", "input"),)
+RESIDUAL_END = (("residual_end", "output"),)

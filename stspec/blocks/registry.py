@@ -1,0 +1,18 @@
+"""The blocks that YAML can name."""
+
+from __future__ import annotations
+
+from stspec.blocks.base import Block
+from stspec.blocks.fire import Fire
+from stspec.blocks.inception import Inception
+from stspec.blocks.mobile import InvertedResidual
+from stspec.blocks.non_local import NonLocal
+from stspec.blocks.residual import Basic, Bottleneck
+from stspec.blocks.units import ConvSequence, ConvUnit
+
+BLOCKS: dict[str, type[Block]] = {
+    block.kind: block
+    for block in (
+        Basic, Bottleneck, ConvUnit, ConvSequence, Inception, InvertedResidual, Fire, NonLocal,
+    )
+}  # fmt: skip

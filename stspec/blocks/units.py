@@ -1,0 +1,52 @@
+"""Convolution, norm and activation as a block of its own."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from stspec.blocks.base import MODULE_OUTPUT, Block
+from stspec.graph import Ref, Scope
+
+
+class ConvUnit(Block):
+    """Convolution, norm and activation, named conv and bn as in torchvision's GoogLeNet."""
+
+    kind: ClassVar[str] = "conv_unit"
+
+    width: int = Field(ge=1, description="output channels")
+    kernel: int = Field(default=1, ge=1, description="spatial kernel")
+    stride: int = Field(default=1, ge=1, description="spatial stride")
+    padding: int | None = Field(default=None, ge=0, description="spatial padding; kernel // 2")
+
+    def build(self, scope: Scope, x: Ref) -> Ref:
+        """Write conv, bn and the activation."""
+        y = unit(scope, x, **self.model_dump())
+        return scope.role(y, *MODULE_OUTPUT)
+
+
+class ConvSequence(Block):
+    """Convolution, norm and activation, numbered 0, 1, 2 as in torchvision's MobileNetV2."""
+
+    kind: ClassVar[str] = "conv_sequence"
+
+    width: int = Field(ge=1, description="output channels")
+    kernel: int = Field(default=1, ge=1, description="spatial kernel")
+    stride: int = Field(default=1, ge=1, description="spatial stride")
+    groups: int | Literal["depthwise"] = Field(default=1, description="channel groups")
+
+    def build(self, scope: Scope, x: Ref) -> Ref:
+        """Write the numbered convolution, norm and activation."""
+        scope.kind = "sequential"
+        return numbered(scope, x, slot="conv", **self.model_dump())
+
+
+def numbered(scope: Scope, x: Ref, *, slot: str, **conv: Any) -> Ref:
+    """Write a unit with the names 0, 1 and 2."""
+    return scope.unit("0", x, norm="1", act="2", slot=slot, **conv)
+
+
+def unit(scope: Scope, x: Ref, *, slot: str = "conv", **conv: Any) -> Ref:
+    """Write a unit with the names conv, bn and relu."""
+    return scope.unit("conv", x, norm="bn", act="relu", slot=slot, **conv)

@@ -1,0 +1,235 @@
+"""Classes: instances of one structure share one; what varies between them are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from stspec.emit.construct import Instance, Member, Slot
+from stspec.ops.base import Value
+
+Vector = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An argument of a class's constructor."""
+
+    name: str
+    annotation: str = "int"
+    default: Value | None = None
+
+
+@dataclass(slots=True)
+class ClassPlan:
+    """A class: its instances, and for every slot the expression that fills it."""
+
+    name: str
+    instances: list[Instance]
+    parameters: list[Parameter] = field(default_factory=list)
+    fills: dict[Slot, str] = field(default_factory=dict)
+    arguments: dict[int, dict[str, Value]] = field(default_factory=dict)
+    """Values of the parameters by instance (its identity)."""
+
+    @property
+    def first(self) -> Instance:
+        """Return the instance that the class is written after."""
+        return self.instances[0]
+
+    def stored(self) -> list[str]:
+        """Return the parameters that forward needs."""
+        used = [fill for (path, _, _), fill in self.fills.items() if path.startswith("@")]
+        return [p.name for p in self.parameters if p.name in used]
+
+
+class Planner:
+    """Groups the instances of a model into classes, the innermost first."""
+
+    def __init__(self, root: Instance, model_name: str) -> None:
+        self.root = root
+        self.plans: list[ClassPlan] = []
+        self.plan_of: dict[int, ClassPlan] = {}
+        self._names: set[str] = {model_name}
+        levels: dict[int, list[Instance]] = {}
+        for instance in _every(root):
+            levels.setdefault(_height(instance), []).append(instance)
+        for height in sorted(levels):
+            self._plan_level(levels[height])
+        self.plan_of[id(root)].name = model_name
+
+    def _plan_level(self, instances: list[Instance]) -> None:
+        groups: dict[str, list[Instance]] = {}
+        for instance in instances:
+            groups.setdefault(self._signature(instance), []).append(instance)
+        names = self._class_names(list(groups.values()))
+        for name, group in zip(names, groups.values(), strict=True):
+            plan = ClassPlan(name, group)
+            _Columns(plan, self.plan_of).assign()
+            self.plans.append(plan)
+            for instance in group:
+                self.plan_of[id(instance)] = plan
+
+    def _signature(self, instance: Instance) -> str:
+        members = ";".join(self._describe(member) for member in instance.members)
+        lines = ";".join(f"{s.target}={s.expression}" for s in instance.statements)
+        return f"{instance.graph.kind}|{members}|{lines}"
+
+    def _describe(self, member: Member) -> str:
+        if member.layer is not None:
+            names = ",".join(
+                f"{a.name}{len(a.value) if isinstance(a.value, tuple) else ''}"
+                for a in member.layer.args
+            )
+            init = ",".join(member.layer.init)
+            return f"{member.name}:{member.layer.cls}({names}){init}"
+        if member.instance is not None:
+            return f"{member.name}:{id(self.plan_of[id(member.instance)])}"
+        inner = ",".join(self._describe(child) for child in member.children or ())
+        return f"{member.name}:[{inner}]"
+
+    def _class_names(self, groups: Sequence[list[Instance]]) -> list[str]:
+        """Name classes after their kind; where kinds are shared, after what was inserted."""
+        names = []
+        for group in groups:
+            graph = group[0].graph
+            base = camel(graph.kind)
+            shared = [g for g in groups if g[0].graph.kind == graph.kind]
+            inserted = dict.fromkeys(
+                camel(n.tags.rule.rpartition(".")[2])
+                for n in graph.nodes
+                if n.tags.rule and n.tags.rule.startswith("temporal.")
+            )
+            name = "".join(inserted) + base if len(shared) > 1 else base
+            names.append(self._free(name))
+        return names
+
+    def _free(self, name: str) -> str:
+        taken = name in self._names
+        if taken:
+            name = next(f"{name}{i}" for i in count(2) if f"{name}{i}" not in self._names)
+        self._names.add(name)
+        return name
+
+
+class _Columns:
+    """Finds the arguments of one class: slots that vary, merged where they vary alike."""
+
+    def __init__(self, plan: ClassPlan, plan_of: dict[int, ClassPlan]) -> None:
+        self.plan, self.plan_of = plan, plan_of
+        self.slots = self._collect()
+        self.named = self._field_vectors()
+        self.by_vector: dict[Vector, str] = {}
+
+    def _collect(self) -> dict[Slot, Vector]:
+        per_instance = [dict(self._values(instance)) for instance in self.plan.instances]
+        return {
+            slot: tuple(values[slot] for values in per_instance) for slot in per_instance[0]
+        }
+
+    def _values(self, instance: Instance) -> Iterator[tuple[Slot, Value]]:
+        for slot, value, _ in instance.slots():
+            yield slot, value
+        for path, owned in _owned(instance.members):
+            arguments = self.plan_of[id(owned)].arguments[id(owned)]
+            for name, value in arguments.items():
+                yield (path, name, -1), value
+
+    def _field_vectors(self) -> dict[Vector, str]:
+        """Return the block's own settings by their values, the plainest name first."""
+        fields = [instance.graph.fields for instance in self.plan.instances]
+        vectors: dict[Vector, str] = {}
+        for name in fields[0]:
+            vector = tuple(f.get(name) for f in fields)
+            if name in ("in_channels", "out_channels") or all(isinstance(v, int) for v in vector):
+                vectors.setdefault(vector, name)
+        return vectors
+
+    def assign(self) -> None:
+        """Fill every slot with a constant or an argument."""
+        for slot, vector in self.slots.items():
+            if len(set(map(repr, vector))) == 1:
+                self.plan.fills[slot] = repr(vector[0])
+            else:
+                self.plan.fills[slot] = self._expression(slot, vector)
+        self.plan.parameters = [
+            Parameter(name, type(vector[0]).__name__, _default(name, vector)) for vector, name in self.by_vector.items()
+        ]
+        for i, instance in enumerate(self.plan.instances):
+            self.plan.arguments[id(instance)] = {
+                name: vector[i] for vector, name in self.by_vector.items()
+            }
+
+    def _expression(self, slot: Slot, vector: Vector) -> str:
+        if vector in self.by_vector:
+            return self.by_vector[vector]
+        derived = self._half(slot, vector) or self._multiple(vector)
+        if derived is not None:
+            return derived
+        name = self.named.get(vector) or self._own_name(slot)
+        self.by_vector[vector] = name
+        return name
+
+    def _half(self, slot: Slot, vector: Vector) -> str | None:
+        """Return 'kernel // 2' for a padding that follows from the kernel."""
+        kernel = self.slots.get((slot[0], "kernel_size", slot[2]))
+        if slot[1] != "padding" or kernel not in self.by_vector:
+            return None
+        fits = all(isinstance(k, int) and v == k // 2 for k, v in zip(kernel, vector, strict=True))
+        return f"{self.by_vector[kernel]} // 2" if fits else None
+
+    def _multiple(self, vector: Vector) -> str | None:
+        """Return '4 * width' where a column is a multiple of the block's width."""
+        for base, name in self.named.items():
+            if name != "width" or base == vector or len(set(base)) < 2:
+                continue
+            ratios = {_ratio(value, unit) for value, unit in zip(vector, base, strict=True)}
+            ratio = ratios.pop()
+            if not ratios and ratio is not None and ratio > 1:
+                self.by_vector.setdefault(base, name)
+                return f"{ratio} * {self.by_vector[base]}"
+        return None
+
+    def _own_name(self, slot: Slot) -> str:
+        path, argument, _ = slot
+        taken = set(self.by_vector.values())
+        owner = path.replace(".", "_").lstrip("@")
+        plain = argument.removesuffix("_size") if argument == "kernel_size" else argument
+        for name in (plain, f"{owner}_{plain}"):
+            if name not in taken and name not in self.named.values():
+                return name
+        return next(f"{owner}_{plain}{i}" for i in count(2) if f"{owner}_{plain}{i}" not in taken)
+
+
+def _ratio(value: Value, unit: Value) -> int | None:
+    if isinstance(value, int) and isinstance(unit, int) and unit and value % unit == 0:
+        return value // unit
+    return None
+
+
+def _default(name: str, vector: Vector) -> Value | None:
+    return 1 if name == "stride" and 1 in vector else None
+
+
+def _owned(members: list[Member], prefix: str = "") -> Iterator[tuple[str, Instance]]:
+    for member in members:
+        path = prefix + member.name
+        if member.instance is not None:
+            yield path, member.instance
+        yield from _owned(member.children or [], path + ".")
+
+
+def _every(root: Instance) -> Iterator[Instance]:
+    for instance in root.instances():
+        yield from _every(instance)
+    yield root
+
+
+def _height(instance: Instance) -> int:
+    return 1 + max((_height(owned) for owned in instance.instances()), default=0)
+
+
+def camel(kind: str) -> str:
+    """Return a class name: conv_unit becomes ConvUnit."""
+    special = {"tam": "TAM", "nl": "NonLocal", "tsm": "TSM"}
+    return "".join(special.get(part, part.capitalize()) for part in kind.split("_"))

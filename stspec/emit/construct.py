@@ -1,0 +1,140 @@
+"""Constructions: what ``__init__`` makes, with every value still apart from its place.
+
+A member is a layer (constructor call), an ``nn.Sequential`` of members, or an instance of a
+class that is planned elsewhere. Values are looked up by slot, so that instances of one class can
+be compared slot by slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from stspec.emit.forward import Boundary, Forward, Statement
+from stspec.graph import Graph, Node
+from stspec.ops.activation import Activation
+from stspec.ops.base import Layer, Layout, Op, Value
+from stspec.passes.facts import Facts
+from stspec.passes.layout import preference
+
+Slot = tuple[str, str, int]
+"""Member path within its class, argument name, and index within a tuple (-1 for a scalar)."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One attribute of a class, or one child of a sequence."""
+
+    name: str
+    layer: Layer | None = None
+    children: list[Member] | None = None
+    instance: Instance | None = None
+
+
+@dataclass(slots=True)
+class Instance:
+    """One use of a class: a graph at a path, its members and its statements."""
+
+    path: str
+    graph: Graph
+    members: list[Member]
+    statements: list[Statement]
+    frames: dict[str, int] = field(default_factory=dict)
+
+    def slots(self) -> Iterator[tuple[Slot, Value, Value | None]]:
+        """Yield every value with its slot and its default."""
+        for member in self.members:
+            yield from _slots(member, member.name)
+        for key, frames in self.frames.items():
+            yield (f"@{key}", "frames", -1), frames, None
+
+    def instances(self) -> Iterator[Instance]:
+        """Yield the instances that it owns."""
+        for member in self.members:
+            yield from _instances(member)
+
+
+def _slots(member: Member, path: str) -> Iterator[tuple[Slot, Value, Value | None]]:
+    if member.layer is not None:
+        for arg in member.layer.args:
+            values = arg.value if isinstance(arg.value, tuple) else (arg.value,)
+            for i, value in enumerate(values):
+                yield (path, arg.name, i if isinstance(arg.value, tuple) else -1), value, None
+    for child in member.children or ():
+        yield from _slots(child, f"{path}.{child.name}")
+
+
+def _instances(member: Member) -> Iterator[Instance]:
+    if member.instance is not None:
+        yield member.instance
+    for child in member.children or ():
+        yield from _instances(child)
+
+
+class Constructor:
+    """Turns a graph with facts into a tree of instances."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def model(self, graph: Graph) -> Instance:
+        """Return the whole model as one instance."""
+        first = entry_layout(graph)
+        boundary = Boundary(first, "clip" if self.facts.output.is_trunk else None)
+        return self._instance(graph, "", boundary, {"x": "x"})
+
+    def _instance(
+        self, graph: Graph, prefix: str, boundary: Boundary, names: dict[str, str]
+    ) -> Instance:
+        layouts = self._layouts(graph, boundary.arrives)
+        forward = Forward(graph, prefix, self.facts, boundary, names, layouts)
+        statements = forward.write()
+        members = []
+        for node in graph.nodes:
+            layout = forward.layout_at(node) if node.name in forward.values else "frames"
+            member = self._member(node, prefix, layout, forward)
+            if member is not None:
+                members.append(member)
+        return Instance(prefix.rstrip("."), graph, members, statements, forward.frames)
+
+    def _layouts(self, graph: Graph, default: Layout) -> dict[str, Layout]:
+        return {}
+
+    def _member(self, node: Node, prefix: str, layout: Layout, forward: Forward) -> Member | None:
+        if isinstance(node.body, Op):
+            layer = node.body.layer(forward.site(node, layout))
+            return None if layer is None else Member(node.name, layer)
+        path = f"{prefix}{node.name}."
+        if node.body.kind == "sequential":
+            return Member(node.name, children=self._children(node.body, path, layout))
+        return Member(node.name, instance=self._nested(node.body, path, layout))
+
+    def _nested(self, graph: Graph, path: str, layout: Layout) -> Instance:
+        names = {name: name for name in graph.inputs}
+        return self._instance(graph, path, Boundary(layout, layout), names)
+
+    def _children(self, graph: Graph, prefix: str, layout: Layout) -> list[Member]:
+        boundary = Boundary(layout, layout)
+        names = {name: name for name in graph.inputs}
+        # Members of nn.Sequential all run in its layout; operators learn their sites from it.
+        forced = {prefix + node.name: layout for node in graph.nodes}
+        forward = Forward(graph, prefix, self.facts, boundary, names, forced)
+        children = []
+        for node in graph.nodes:
+            if isinstance(node.body, Activation):
+                site = forward.site(node, layout)
+                children.append(Member(node.name, node.body.as_module(site)))
+            else:
+                member = self._member(node, prefix, layout, forward)
+                assert member is not None, f"{prefix}{node.name} cannot stand in a sequence"
+                children.append(member)
+        return children
+
+
+def entry_layout(graph: Graph) -> Layout:
+    """Return the layout in which a model's first operator works."""
+    for node in graph.nodes:
+        asked = preference(node.body)
+        if asked is not None:
+            return asked
+    return "clip"

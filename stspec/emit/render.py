@@ -1,0 +1,187 @@
+"""Plans as source text: one file, torch its only import."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from stspec.emit.classes import ClassPlan, Planner
+from stspec.emit.construct import Instance, Member
+from stspec.emit.library import Source, closure, template_path
+from stspec.emit.text import INDENT, Call, layout
+from stspec.ops.base import Arg, Layer
+
+TO_FRAMES = '''def to_frames(clip: Tensor) -> Tensor:
+    """Fold time into the batch: (N, C, T, H, W) to (N*T, C, H, W)."""
+    return clip.transpose(1, 2).flatten(0, 1)'''
+TO_CLIP = '''def to_clip(frames: Tensor, length: int) -> Tensor:
+    """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
+    return frames.unflatten(0, (-1, length)).transpose(1, 2)'''
+
+
+@dataclass(frozen=True, slots=True)
+class ClassText:
+    """A class as lines, and the paths of the nodes that its lines stand for."""
+
+    name: str
+    lines: list[str]
+    members: dict[int, str]
+    """Member path by index of line."""
+
+
+class ClassWriter:
+    """Writes one planned class."""
+
+    def __init__(self, plan: ClassPlan, planner: Planner, docstring: Sequence[str]) -> None:
+        self.plan, self.planner, self.docstring = plan, planner, docstring
+        self.members: dict[int, str] = {}
+
+    def write(self, *, entry: Sequence[str] = (), comments: bool = False, init: Sequence[str] = (),
+              parameters: Sequence[str] = (), input_name: str = "x") -> ClassText:  # fmt: skip
+        """Return the class; ``entry`` are statements in front of forward's own."""
+        lines = [f"class {self.plan.name}(nn.Module):", *self._doc(1, self.docstring), ""]
+        lines += self._init(lines, init, parameters)
+        lines += ["", *self._forward(entry, comments, input_name)]
+        return ClassText(self.plan.name, lines, self.members)
+
+    def _doc(self, indent: int, text: Sequence[str]) -> list[str]:
+        pad = INDENT * indent
+        if len(text) == 1:
+            return [f'{pad}"""{text[0]}"""']
+        return [f'{pad}"""{text[0]}', *(f"{pad}{line}" if line else "" for line in text[1:]),
+                f'{pad}"""']  # fmt: skip
+
+    def _init(self, above: list[str], extra: Sequence[str], parameters: Sequence[str]) -> list[str]:
+        own = [_parameter(p.name, p.annotation, p.default) for p in self._ordered()]
+        arguments = ["self", *own, *parameters]
+        lines = layout("def ", Call("__init__", arguments, suffix=" -> None"), 1, ":")
+        body = [f"{INDENT * 2}super().__init__()"]
+        body += [f"{INDENT * 2}self.{name} = {name}" for name in self.plan.stored()]
+        for member in self.plan.first.members:
+            self.members[len(above) + len(lines) + len(body)] = member.name
+            body += self._member(member)
+        return lines + body + [f"{INDENT * 2}{line}" if line else "" for line in extra]
+
+    def _ordered(self) -> list:  # type: ignore[type-arg]
+        return sorted(self.plan.parameters, key=lambda p: p.default is not None)
+
+    def _member(self, member: Member) -> list[str]:
+        attribute = f"self.{member.name}"
+        lines = layout(f"{attribute} = ", self._construct(member, member.name), 2)
+        if member.layer is not None:
+            lines += [f"{INDENT * 2}{line.format(attribute)}" for line in member.layer.init]
+        return lines
+
+    def _construct(self, member: Member, path: str) -> Call:
+        if member.layer is not None:
+            return self._layer(member.layer, path)
+        if member.instance is not None:
+            return self._instance(member.instance, path)
+        children = member.children or []
+        calls = [self._construct(child, f"{path}.{child.name}") for child in children]
+        if [child.name for child in children] == [str(i) for i in range(len(children))]:
+            return Call("nn.Sequential", list(_rolled(calls)))
+        named = [
+            Call(call.name, call.args, prefix=f'"{child.name}": ')
+            for child, call in zip(children, calls, strict=True)
+        ]
+        entries = ", ".join(call.flat() for call in named)
+        return Call("NamedSequential", [f"{{{entries}}}"])
+
+    def _layer(self, layer: Layer, path: str) -> Call:
+        args: list[str] = []
+        for arg in layer.args:
+            text, is_default = self._argument(path, arg)
+            if not is_default:
+                args.append(f"{arg.name}={text}" if arg.keyword else text)
+        return Call(layer.cls, args)
+
+    def _argument(self, path: str, arg: Arg) -> tuple[str, bool]:
+        if not isinstance(arg.value, tuple):
+            text = self.plan.fills[path, arg.name, -1]
+            return text, arg.default != "required" and text == repr(arg.default)
+        parts = [self.plan.fills[path, arg.name, i] for i in range(len(arg.value))]
+        whole = f"({', '.join(parts)})"
+        is_default = isinstance(arg.default, tuple) and whole == repr(arg.default)
+        return (parts[0] if len(set(parts)) == 1 else whole), is_default
+
+    def _instance(self, instance: Instance, path: str) -> Call:
+        plan = self.planner.plan_of[id(instance)]
+        args = []
+        for parameter in sorted(plan.parameters, key=lambda p: p.default is not None):
+            fill = self.plan.fills[path, parameter.name, -1]
+            if parameter.default is not None:
+                if fill != repr(parameter.default):
+                    args.append(f"{parameter.name}={fill}")
+            else:
+                args.append(fill if parameter.name in _POSITIONAL else f"{parameter.name}={fill}")
+        return Call(plan.name, args)
+
+    def _forward(self, entry: Sequence[str], comments: bool, name: str) -> list[str]:
+        lines = [f"{INDENT}def forward(self, {name}: Tensor) -> Tensor:"]
+        lines += [f"{INDENT * 2}{line}" for line in entry]
+        for statement in self.plan.first.statements:
+            text = self._resolve(statement.expression)
+            head = f"{statement.target} = " if statement.target else "return "
+            tail = f"  # {statement.shape}" if comments else ""
+            lines += _fit(head, text, tail)
+        return lines
+
+    def _resolve(self, text: str) -> str:
+        """Put numbers of frames in their places: constants, or attributes where they vary."""
+
+        def number(match: re.Match[str]) -> str:
+            fill = self.plan.fills[f"@{match[1]}", "frames", -1]
+            return fill if fill.isdigit() else f"self.{fill}"
+
+        return re.sub("⟦(.+?)⟧", number, text)
+
+
+_POSITIONAL = {"in_channels", "out_channels", "width"}
+
+
+def _fit(head: str, text: str, tail: str) -> list[str]:
+    pad = INDENT * 2
+    line = f"{pad}{head}{text}"
+    if len(line) + len(tail) <= 100:
+        return [line + tail]
+    match = re.fullmatch(r"([\w.]+)\((.*)\)", text)
+    if match is None:
+        return [f"{pad}{head}(", f"{pad}{INDENT}{text}", f"{pad}){tail}"]
+    return [f"{pad}{head}{match[1]}(", f"{pad}{INDENT}{match[2]}", f"{pad}){tail}"]
+
+
+def _parameter(name: str, annotation: str, default: object) -> str:
+    return f"{name}: {annotation}" + (f" = {default!r}" if default is not None else "")
+
+
+def _rolled(calls: list[Call]) -> Iterable[Call | str]:
+    """Write equal neighbours as a comprehension."""
+    for flat, group in groupby(calls, key=lambda call: call.flat()):
+        same = list(group)
+        if len(same) < 3:
+            yield from same
+        else:
+            yield f"*({flat} for _ in range({len(same)}))"
+
+
+def library(planner: Planner, canonical: bool) -> list[Source]:
+    """Return the template definitions that the classes use, each once, in order of use."""
+    found: dict[str, Source] = {}
+    for plan in planner.plans:
+        for layer in _layers(plan.first.members):
+            if layer.template is not None:
+                path = template_path(layer.template, canonical)
+                plain = template_path(layer.template)
+                for source in closure(path, layer.cls, plain):
+                    found.setdefault(source.name, source)
+    return list(found.values())
+
+
+def _layers(members: Iterable[Member]) -> Iterable[Layer]:
+    for member in members:
+        if member.layer is not None:
+            yield member.layer
+        yield from _layers(member.children or ())

@@ -1,0 +1,240 @@
+"""One standalone file per model, its header, and the map from its lines to the graph."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stspec.compose.locate import data_root
+from stspec.emit.classes import ClassPlan, Planner
+from stspec.emit.construct import Constructor, Slot, entry_layout
+from stspec.emit.naming import class_name
+from stspec.emit.render import TO_CLIP, TO_FRAMES, ClassText, ClassWriter, library
+from stspec.emit.text import INDENT
+from stspec.graph import Graph
+from stspec.passes.facts import Facts
+from stspec.schema.spec import Spec
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """Source text of a model, the name of its class, and its source map.
+
+    ``lines`` maps a line (from 1) to the path of the node that it constructs.
+    """
+
+    text: str
+    class_name: str
+    lines: dict[int, str]
+
+
+def emit_source(
+    spec: Spec, graph: Graph, facts: Facts, hashes: Sequence[str] = (), *, canonical: bool = False
+) -> Emitted:
+    """Write a model as standalone PyTorch source.
+
+    Args:
+        spec: the spec, for names and texts.
+        graph: its graph.
+        facts: shapes of its nodes.
+        hashes: lines of provenance for the header.
+        canonical: use the canonical operators, slower, whose MACs can be counted as they run.
+    """
+    root = Constructor(facts).model(graph)
+    planner = Planner(root, class_name(spec))
+    model = planner.plan_of[id(root)]
+    _let_classes_vary(model)
+    texts = [_class(plan, planner) for plan in planner.plans if plan is not model]
+    texts.append(_model(spec, model, planner, facts, graph))
+    sources = [source.text for source in library(planner, canonical)]
+    bodies = ["\n".join(text.lines) for text in texts]
+    return _assemble(spec, facts, hashes, sources, texts, bodies)
+
+
+def _assemble(
+    spec: Spec, facts: Facts, hashes: Sequence[str], sources: list[str],
+    texts: list[ClassText], bodies: list[str],
+) -> Emitted:  # fmt: skip
+    whole = "\n".join([*sources, *bodies])
+    definitions = [*_conversions(whole, bodies), *sources, *bodies]
+    code = "\n\n\n".join(definitions)
+    text = _render(_header(spec, facts, hashes), _imports(code), definitions)
+    return Emitted(text, texts[-1].name, _line_map(text, texts))
+
+
+def _conversions(whole: str, bodies: list[str]) -> list[str]:
+    """Return the helpers between layouts that the classes call."""
+    found = []
+    for name, text in (("to_frames", TO_FRAMES), ("to_clip", TO_CLIP)):
+        if re.search(rf"\b{name}\(", whole):
+            found.append(text)
+    return found
+
+
+def _render(docstring: str, imports: str, definitions: list[str]) -> str:
+    import jinja2
+
+    folder = str(data_root() / "templates")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    template = environment.get_template("model.py.j2")
+    text = template.render(docstring=docstring, imports=imports, definitions=definitions)
+    return text.rstrip("\n") + "\n"
+
+
+def _imports(code: str) -> str:
+    lines = ["import torch"] if re.search(r"\btorch\.", code) else []
+    if re.search(r"\bF\.", code):
+        lines.append("import torch.nn.functional as F")
+    names = [name for name in ("Tensor", "nn") if re.search(rf"\b{name}\b", code)]
+    extra = "from torch import " + ", ".join(names)
+    return "\n".join([*lines, extra])
+
+
+def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
+    about = plain(spec.model.about or f"{spec.backbone.title or spec.backbone.name}")
+    shape = f"(N, {', '.join(map(str, facts.input.sizes))})"
+    macs = sum(facts.macs().values())
+    lines = [
+        f"{plain(spec.model.title or spec.name)}: {about}"[:95].rstrip() + ".",
+        "",
+        f"Clip {shape}; {facts.params / 1e6:.2f} M parameters, {macs / 1e9:.2f} GMACs.",
+    ]
+    papers = dict.fromkeys(
+        plain(p) for p in (spec.model.paper, spec.policy.paper, spec.backbone.paper) if p
+    )
+    for paper in papers:
+        lines += textwrap.wrap(f"Paper: {paper}", 96, subsequent_indent="    ")
+    lines += ["", "N clips of T frames; shapes in comments are those of the clip above.", ""]
+    lines.append(f"Written by stspec {VERSION} from the spec '{plain(spec.name)}'.")
+    lines.extend(hashes)
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Return a text that cannot end a docstring or hide in it."""
+    kept = "".join(c if c.isprintable() and c not in '"\\' else " " for c in text)
+    return " ".join(kept.split())[:300]
+
+
+def _class(plan: ClassPlan, planner: Planner) -> ClassText:
+    return ClassWriter(plan, planner, [_describe(plan)]).write()
+
+
+def _describe(plan: ClassPlan) -> str:
+    """Return a class's docstring: what kind of thing it is and what was added to it."""
+    kind = plan.first.graph.kind.replace("_", " ")
+    added = dict.fromkeys(
+        n.tags.rule.rpartition(".")[2]
+        for n in plan.first.graph.nodes
+        if n.tags.rule and n.tags.rule.startswith("temporal.")
+    )
+    names = {
+        "conv unit": "Convolution, batch norm and ReLU",
+        "inception": "Inception module",
+        "downsample inception": "Inception module that halves the resolution",
+        "basic": "Basic residual block",
+        "downsample basic": "Basic residual block with a projected shortcut",
+        "bottleneck": "Bottleneck residual block",
+        "downsample bottleneck": "Bottleneck residual block with a projected shortcut",
+        "inverted residual": "Inverted residual block",
+        "linear bottleneck": "Inverted residual block without shortcut",
+        "fire": "Fire module",
+        "bypass fire": "Fire module with bypass",
+        "non local": "Non-local block: every position attends to all positions of the clip",
+    }
+    text = names.get(kind, kind.capitalize())
+    return text + (f", with {' and '.join(added)}" if added else "") + "."
+
+
+def _let_classes_vary(model: ClassPlan) -> None:
+    """Make the number of classes an argument of the model's constructor."""
+    for slot in model.fills:
+        if _is_classifier(model, slot):
+            model.fills[slot] = "num_classes"
+
+
+def _is_classifier(model: ClassPlan, slot: Slot) -> bool:
+    path, argument, _ = slot
+    if argument not in ("out_features", "out_channels"):
+        return False
+    graph: Graph = model.first.graph
+    for name in path.split(".")[:-1]:
+        body = graph.node(name).body
+        if not isinstance(body, Graph):
+            return False
+        graph = body
+    node = graph.node(path.rpartition(".")[2])
+    return any(role == "classifier" for role, _ in node.tags.roles)
+
+
+def _model(
+    spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: Graph
+) -> ClassText:
+    layout = entry_layout(graph)
+    frames = facts.input.frames
+    channels, height, width = facts.input.channels, facts.input.height, facts.input.width
+    if layout == "frames":
+        entry = [
+            f"x = clip.transpose(1, 2).flatten(0, 1)  # (N*{frames}, {channels}, {height}, {width})",
+            "x = x.contiguous(memory_format=torch.channels_last)",
+        ]
+    else:
+        entry = ["x = clip.contiguous(memory_format=torch.channels_last_3d)"]
+    docstring = [f"{plain(spec.model.title or plan.name)} for clips of {frames} frames."]
+    has_classes = any(fill == "num_classes" for fill in plan.fills.values())
+    parameters = [f"num_classes: int = {spec.model.classes}"] if has_classes else []
+    init = _initialisation("\n".join(planner_text(planner)))
+    writer = ClassWriter(plan, planner, docstring)
+    return writer.write(
+        entry=entry, comments=True, init=init, parameters=parameters, input_name="clip"
+    )
+
+
+def planner_text(planner: Planner) -> list[str]:
+    """Return the names of all layers' classes."""
+    found: list[str] = []
+
+    def visit(members: list) -> None:  # type: ignore[type-arg]
+        for member in members:
+            if member.layer is not None:
+                found.append(member.layer.cls)
+            visit(member.children or [])
+
+    for plan in planner.plans:
+        visit(plan.first.members)
+    return found
+
+
+def _initialisation(layers: str) -> list[str]:
+    """Return the statements that initialise convolutions and classifier, as ResNet's authors do."""
+    convs = [name for name in ("nn.Conv2d", "nn.Conv3d") if re.search(rf"^{name}$", layers, re.M)]
+    lines = []
+    if convs:
+        test = f"type(module) is {convs[0]}" if len(convs) == 1 else f"type(module) in ({', '.join(convs)})"
+        lines += [
+            "",
+            "for module in self.modules():",
+            f"{INDENT}if {test}:",
+            f'{INDENT * 2}nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")',
+        ]
+    return lines
+
+
+def _line_map(text: str, texts: list[ClassText]) -> dict[int, str]:
+    lines = text.splitlines()
+    found: dict[int, str] = {}
+    for cls in texts:
+        start = lines.index(cls.lines[0])
+        for offset, member in cls.members.items():
+            found[start + offset + 1] = f"{cls.name}.{member}"
+    return found

@@ -1,0 +1,109 @@
+"""Nodes and graphs.
+
+Rules kept by every graph: names are unique within it; an input is one of the graph's inputs or
+a node further up; a node's body is an operator or another graph with as many inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stspec.ops.base import Op
+
+Side = str
+"""``input`` or ``output``: the edge of a node that a role names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What selectors, messages and the emitter know of a node beyond what it computes."""
+
+    slot: str | None = None
+    """Name of the convolution's place in its block."""
+    unit: str | None = None
+    """The convolution unit (convolution, norm, activation) that it belongs to."""
+    ends: str | None = None
+    """The unit whose output it is."""
+    roles: tuple[tuple[str, Side], ...] = ()
+    stage: int | None = None
+    block: int | None = None
+    rule: str | None = None
+    """The policy rule that made or changed it, as a path: temporal.tam."""
+    value: str | None = None
+    """What its result is called in emitted code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator or a nested graph, applied to named values of its scope."""
+
+    name: str
+    body: Op | Graph
+    inputs: tuple[str, ...]
+    tags: Tags = Tags()
+
+    def tagged(self, **changes: Any) -> Node:
+        """Return the node with other tags."""
+        return replace(self, tags=replace(self.tags, **changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A named composite: a unit, block, stage, head or the whole model."""
+
+    kind: str
+    """``sequential``, ``model``, ``head`` or a block's name, from which its class gets its name."""
+    nodes: tuple[Node, ...]
+    output: str
+    inputs: tuple[str, ...] = ("x",)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The block's own settings: names for the constructor arguments of its class."""
+
+    def node(self, name: str) -> Node:
+        """Return a node by name.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def consumers(self, value: str) -> list[Node]:
+        """Return the nodes that read a value of this scope."""
+        return [node for node in self.nodes if value in node.inputs]
+
+    def with_nodes(self, nodes: tuple[Node, ...], output: str | None = None) -> Graph:
+        """Return the graph with other nodes."""
+        return replace(self, nodes=nodes, output=output or self.output)
+
+
+def walk(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield every node with its path, owners before what they own."""
+    for node in graph.nodes:
+        path = f"{prefix}{node.name}"
+        yield path, node
+        if isinstance(node.body, Graph):
+            yield from walk(node.body, path + ".")
+
+
+def leaves(graph: Graph) -> Iterator[tuple[str, Node]]:
+    """Yield every operator with its path."""
+    return ((path, node) for path, node in walk(graph) if isinstance(node.body, Op))
+
+
+def channel_map(graph: Graph, channels: Sequence[int], prefix: str = "") -> dict[str, int]:
+    """Return the channels of every value by path; a scope's inputs stand under their names."""
+    known = {prefix + name: c for name, c in zip(graph.inputs, channels, strict=True)}
+    for node in graph.nodes:
+        path = prefix + node.name
+        arriving = [known[prefix + name] for name in node.inputs]
+        if isinstance(node.body, Graph):
+            known |= channel_map(node.body, arriving, path + ".")
+            known[path] = known[f"{path}.{node.body.output}"]
+        else:
+            known[path] = node.body.channels(arriving)
+    return known

@@ -1,0 +1,119 @@
+"""A scope builds a graph: blocks and backbones write their nodes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stspec.graph.model import Graph, Node, Tags
+from stspec.ops.activation import Activation
+from stspec.ops.base import Op
+from stspec.ops.conv import Conv2d
+from stspec.ops.norm import BatchNorm
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value of a scope: its name and its number of channels."""
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a backbone sets for all of its blocks."""
+
+    norm: BatchNorm | None
+    activation: type[Activation]
+    conv_bias: bool = False
+
+
+class Scope:
+    """Collects the nodes of one graph, in order."""
+
+    def __init__(self, kind: str, channels: Sequence[int], defaults: Defaults) -> None:
+        self.kind = kind
+        self.defaults = defaults
+        self.fields: dict[str, Any] = {}
+        self._nodes: list[Node] = []
+        names = ("x",) if len(channels) == 1 else tuple(f"x{i}" for i in range(len(channels)))
+        self.inputs = tuple(Ref(name, c) for name, c in zip(names, channels, strict=True))
+
+    @property
+    def x(self) -> Ref:
+        """Return the first input."""
+        return self.inputs[0]
+
+    def add(self, name: str, op: Op, *inputs: Ref, **tags: Any) -> Ref:
+        """Add an operator and return its value."""
+        self._nodes.append(Node(name, op, tuple(ref.name for ref in inputs), Tags(**tags)))
+        return Ref(name, op.channels([ref.channels for ref in inputs]))
+
+    def nest(self, name: str, graph: Graph, channels: int, *inputs: Ref, **tags: Any) -> Ref:
+        """Add a nested graph and return its value."""
+        self._nodes.append(Node(name, graph, tuple(ref.name for ref in inputs), Tags(**tags)))
+        return Ref(name, channels)
+
+    def sub(
+        self, name: str, kind: str, x: Ref, build: Callable[[Scope, Ref], Ref], **tags: Any
+    ) -> Ref:
+        """Build a nested graph on the spot."""
+        scope = Scope(kind, [x.channels], self.defaults)
+        out = build(scope, scope.x)
+        scope.fields = {"in_channels": x.channels, "out_channels": out.channels} | scope.fields
+        return self.nest(name, scope.finish(out), out.channels, x, **tags)
+
+    def unit(
+        self,
+        name: str,
+        x: Ref,
+        *,
+        norm: str,
+        act: str | None = None,
+        slot: str | None = None,
+        roles: tuple[tuple[str, str], ...] = (),
+        **conv: Any,
+    ) -> Ref:
+        """Add convolution, norm and, where ``act`` names it, activation.
+
+        Args:
+            name: the convolution's name.
+            x: what it reads.
+            norm: the norm's name; left out where the backbone has no norm.
+            act: the activation's name, if the unit has one.
+            slot: what selectors call the convolution; its name by default.
+            roles: roles of the convolution's edges.
+            conv: fields of ``Conv2d``.
+        """
+        slot = slot or name
+        conv.setdefault("bias", self.defaults.conv_bias)
+        y = self.add(name, Conv2d(**conv), x, slot=slot, unit=slot, roles=roles)
+        if self.defaults.norm is not None:
+            y = self.add(norm, self.defaults.norm, y, unit=slot)
+        if act is not None:
+            y = self.add(act, self.defaults.activation(), y, unit=slot)
+        self._tag_last(ends=slot)
+        return y
+
+    def _tag_last(self, **tags: Any) -> None:
+        self._nodes[-1] = self._nodes[-1].tagged(**tags)
+
+    def move_end(self, unit: str) -> None:
+        """Let the node that is added next be the end of a unit."""
+        for index, node in enumerate(self._nodes):
+            if node.tags.ends == unit:
+                self._nodes[index] = node.tagged(ends=None)
+
+    def role(self, ref: Ref, *roles: tuple[str, str]) -> Ref:
+        """Give the node of a value further roles."""
+        for index, node in enumerate(self._nodes):
+            if node.name == ref.name:
+                self._nodes[index] = node.tagged(roles=node.tags.roles + roles)
+        return ref
+
+    def finish(self, output: Ref) -> Graph:
+        """Return the graph."""
+        names = tuple(ref.name for ref in self.inputs)
+        return Graph(self.kind, tuple(self._nodes), output.name, names, dict(self.fields))

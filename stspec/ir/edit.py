@@ -1,0 +1,53 @@
+"""Edits of a graph: insert beside a node, replace a node, find its owner. Graphs never change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stspec.graph import Graph, Node
+
+
+def edit_owner(graph: Graph, path: str, edit: Callable[[Graph, Node], Graph]) -> Graph:
+    """Return the graph with the owner of a path's node edited."""
+    head, dot, rest = path.partition(".")
+    node = graph.node(head)
+    if not dot:
+        return edit(graph, node)
+    assert isinstance(node.body, Graph)
+    return swap(graph, node, replace(node, body=edit_owner(node.body, rest, edit)))
+
+
+def swap(graph: Graph, old: Node, *new: Node) -> Graph:
+    """Put other nodes in the place of one."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        nodes.extend(new if node.name == old.name else (node,))
+    return graph.with_nodes(tuple(nodes))
+
+
+def insert_before(graph: Graph, node: Node, new: Node) -> Graph:
+    """Let a new node read what a node reads first, and the node read the new one."""
+    new = replace(new, inputs=node.inputs[:1])
+    return swap(graph, node, new, replace(node, inputs=(new.name, *node.inputs[1:])))
+
+
+def insert_after(graph: Graph, node: Node, new: Node) -> Graph:
+    """Let a new node read a node, and all that read the node read the new one."""
+    new = replace(new, inputs=(node.name,))
+    nodes: list[Node] = []
+    for other in graph.nodes:
+        inputs = tuple(new.name if value == node.name else value for value in other.inputs)
+        nodes.append(replace(other, inputs=inputs))
+        if other.name == node.name:
+            nodes.append(new)
+    output = new.name if graph.output == node.name else graph.output
+    return graph.with_nodes(tuple(nodes), output)
+
+
+def free_name(graph: Graph, name: str) -> str:
+    """Return a name that no node of the graph has."""
+    taken = {node.name for node in graph.nodes} | set(graph.inputs)
+    if name not in taken:
+        return name
+    return next(f"{name}{i}" for i in range(2, 10_000) if f"{name}{i}" not in taken)

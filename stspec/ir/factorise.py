@@ -1,0 +1,94 @@
+"""A convolution of space and time as two: S3D (Xie et al., 2018), R(2+1)D (Tran et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stspec.graph import Defaults, Graph, Node, Tags
+from stspec.ops.activation import Activation
+from stspec.ops.conv import Conv2d, Conv3d
+from stspec.ops.norm import BatchNorm
+from stspec.schema.spec import Rule
+
+
+def factorise(
+    owner: Graph, node: Node, rule: Rule, values: Mapping[str, Any], defaults: Defaults
+) -> Graph:
+    """Let a unit be followed by a temporal one; between them stand norm and activation.
+
+    A unit of convolution, norm and activation becomes the same unit with ``conv_t``, its norm
+    and its activation behind it. Where the unit ends without activation, as in front of a sum,
+    the spatial part gets one and the temporal part ends the unit.
+    """
+    conv = node.body
+    assert isinstance(conv, Conv2d)
+    slot = node.tags.slot
+    unit = [n for n in owner.nodes if slot is not None and n.tags.unit == slot] or [node]
+    ends = any(n.tags.ends == slot for n in unit)
+    norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
+    act = next((n for n in unit if isinstance(n.body, Activation)), None)
+    out = conv.width
+    middle = None if values.get("width", "out") == "out" else values["width"]
+    spatial = conv if middle is None else conv.model_copy(update={"width": middle})
+    temporal = Conv3d(
+        width=out,
+        kernel_t=values.get("kernel_t", 3),
+        groups="depthwise" if values.get("depthwise") else 1,
+        bias=values.get("bias", False),
+    )
+    names = _names(owner, unit, norm is not None, act is not None)
+    tags = Tags(slot=f"{slot}_t", unit=f"{slot}_t", rule=rule.path)
+    inner = act.body if act is not None else defaults.activation()
+    made: list[Node] = [replace(node, body=spatial).tagged(rule=rule.path)]
+    if norm is not None:
+        made.append(norm.tagged(ends=None))
+    made.append(_chain(made, names["act"], inner, Tags(unit=slot)))
+    made.append(_chain(made, names["conv_t"], temporal, tags))
+    rest = replace(tags, slot=None)
+    if norm is not None:
+        made.append(_chain(made, names["norm_t"], norm.body, rest))
+    if act is not None:
+        made.append(_chain(made, names["act_t"], act.body, rest))
+    if ends:
+        made[-1] = made[-1].tagged(ends=slot, roles=unit[-1].tags.roles)
+        made[: len(made) - 1] = [n if n is made[-1] else _without_end(n) for n in made[:-1]]
+    return _replace_unit(owner, unit, made)
+
+
+def _without_end(node: Node) -> Node:
+    roles = tuple(role for role in node.tags.roles if role[1] == "input")
+    return node.tagged(ends=None, roles=roles)
+
+
+def _chain(made: list[Node], name: str, body: Any, tags: Tags) -> Node:
+    return Node(name, body, (made[-1].name,), tags)
+
+
+def _names(owner: Graph, unit: list[Node], norm: bool, act: bool) -> dict[str, str]:
+    """Name the new nodes: conv1_t beside conv1; the next numbers in a numbered sequence."""
+    conv = unit[0].name
+    if conv.isdigit():
+        start = int(conv) + len(unit) - int(act)
+        keys = ["act", "conv_t", *(["norm_t"] if norm else []), *(["act_t"] if act else [])]
+        return {key: str(start + i) for i, key in enumerate(keys)}
+    names = {"act": f"{conv}_relu", "conv_t": f"{conv}_t", "act_t": f"{conv}_relu_t"}
+    if norm:
+        names["norm_t"] = f"{unit[1].name}_t"
+    if act:
+        names["act"], names["act_t"] = unit[-1].name, f"{unit[-1].name}_t"
+    return names
+
+
+def _replace_unit(owner: Graph, unit: list[Node], made: list[Node]) -> Graph:
+    old, last = unit[-1].name, made[-1].name
+    members = {n.name for n in unit}
+    nodes: list[Node] = []
+    for node in owner.nodes:
+        if node.name == unit[0].name:
+            nodes.extend(made)
+        if node.name not in members:
+            inputs = tuple(last if value == old else value for value in node.inputs)
+            nodes.append(replace(node, inputs=inputs))
+    return owner.with_nodes(tuple(nodes), last if owner.output == old else owner.output)

@@ -1,0 +1,95 @@
+"""Temporal pooling beside the spatial poolings of a backbone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stspec.diagnostics import Diagnostic, Label, SpecError
+from stspec.graph import Graph, Node, Tags
+from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, swap
+from stspec.ir.select import Site, sites
+from stspec.ops.conv import Conv2d, Conv3d
+from stspec.ops.pool import AvgPool3d, MaxPool3d, Pool2d, Pool3d, TemporalAvgPool, TemporalMaxPool
+from stspec.schema.models import Pooling
+from stspec.schema.spec import Spec
+from stspec.source.nodes import Mapping
+
+
+def pool_time(spec: Spec, graph: Graph) -> Graph:
+    """Pool time beside the spatial poolings that the policy names.
+
+    Raises:
+        SpecError: if the backbone has no such pooling, or cannot realise it jointly.
+    """
+    pooling = spec.policy.pooling
+    if pooling == "none":
+        return graph
+    for number, level in enumerate(pooling.beside, 1):
+        role = f"spatial_pool_{level}"
+        site = next((s for s in sites(graph) if _has(s.node, role)), None)
+        if site is None:
+            raise _error(spec, "beside", f"the backbone has no spatial pooling {level}",
+                         f"it has {_levels(graph)}")  # fmt: skip
+        if pooling.realise == "separate":
+            graph = edit_owner(graph, site.path, lambda o, n, i=number: _separate(o, n, pooling, i))  # type: ignore[misc]
+        else:
+            graph = _joint(spec, graph, site, pooling)
+    return graph
+
+
+def _has(node: Node, role: str) -> bool:
+    return any(name == role for name, _ in node.tags.roles)
+
+
+def _levels(graph: Graph) -> str:
+    roles = {role for site in sites(graph) for role, _ in site.node.tags.roles}
+    return ", ".join(sorted(r.rpartition("_")[2] for r in roles if r.startswith("spatial_pool_")))
+
+
+def _error(spec: Spec, key: str, message: str, help: str | None) -> SpecError:
+    policy = spec.tree.get("policy")
+    node = policy.get("pooling") if isinstance(policy, Mapping) else None
+    at = node.get(key) if isinstance(node, Mapping) else None
+    where = at or node or spec.tree
+    return SpecError(Diagnostic("bad-pooling", message, (Label(where.span, "asked for here"),), help))
+
+
+def _separate(owner: Graph, node: Node, pooling: Pooling, number: int) -> Graph:
+    """Insert a pool of its own: behind a pooling layer, in front of a strided stage."""
+    cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
+    op = cls(kernel=pooling.kernel, stride=pooling.stride)
+    new = Node(free_name(owner, f"t_pool{number}"), op, (), Tags(rule="pooling"))
+    insert = insert_before if isinstance(node.body, Graph) else insert_after
+    return insert(owner, node, new)
+
+
+def _joint(spec: Spec, graph: Graph, site: Site, pooling: Pooling) -> Graph:
+    """Give a temporal stride to everything at a site that strides in space."""
+    if not isinstance(site.node.body, Graph):
+        return edit_owner(graph, site.path, lambda o, n: _stride(spec, o, n, pooling))
+    inside = [s for s in sites(graph) if s.path.startswith(site.path + ".") and _strides(s.node)]
+    if not inside:
+        raise _error(spec, "beside", f"nothing strides in '{site.path}'", None)
+    for found in inside:
+        graph = edit_owner(graph, found.path, lambda o, n: _stride(spec, o, n, pooling))
+    return graph
+
+
+def _strides(node: Node) -> bool:
+    return isinstance(node.body, Conv2d | Pool2d) and node.body.stride > 1
+
+
+def _stride(spec: Spec, owner: Graph, node: Node, pooling: Pooling) -> Graph:
+    # A factorised convolution strides in time where it looks along time.
+    partner = next((n for n in owner.nodes if n.tags.slot == f"{node.tags.slot}_t"), node)
+    body = partner.body
+    if isinstance(body, Conv3d | Pool3d):
+        update: dict[str, object] = {"stride_t": pooling.stride}
+        if isinstance(body, Pool3d) and body.kernel_t == 1 and pooling.kernel > 1:
+            update |= {"kernel_t": pooling.kernel, "padding_t": (pooling.kernel - 1) // 2}
+        new = body.model_copy(update=update)
+        if isinstance(body, MaxPool3d) and pooling.op == "avg":
+            new = AvgPool3d(**new.model_dump())
+        return swap(owner, partner, replace(partner, body=new).tagged(rule="pooling"))
+    raise _error(spec, "realise", f"'{partner.name}' looks at single frames and cannot stride in time",
+                 "use realise: separate, or convert it to 3D first")  # fmt: skip

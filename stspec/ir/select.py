@@ -1,0 +1,87 @@
+"""Selectors: which sites of a graph a rule means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stspec.graph import Graph, Node
+from stspec.ops.base import Op
+from stspec.ops.conv import Conv2d
+from stspec.ops.pool import Pool2d
+from stspec.schema.models import Every, Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node with what it inherits from its owners."""
+
+    path: str
+    node: Node
+    roles: frozenset[str]
+    stage: int | None
+    block: int | None
+
+
+def sites(graph: Graph) -> Iterator[Site]:
+    """Yield every node of a graph, owners before what they own."""
+    yield from _sites(graph, "", frozenset(), None, None)
+
+
+def _sites(
+    graph: Graph, prefix: str, roles: frozenset[str], stage: int | None, block: int | None
+) -> Iterator[Site]:
+    for node in graph.nodes:
+        own = roles | {role for role, _ in node.tags.roles}
+        here = node.tags.stage if node.tags.stage is not None else stage
+        index = node.tags.block if node.tags.block is not None else block
+        path = prefix + node.name
+        yield Site(path, node, own, here, index)
+        if isinstance(node.body, Graph):
+            yield from _sites(node.body, path + ".", own, here, index)
+
+
+def matches(selector: Selector, site: Site) -> bool:
+    """Tell whether a site fulfils all conditions of a selector."""
+    body = site.node.body
+    checks = (
+        selector.role is None or not site.roles.isdisjoint(selector.role),
+        selector.slot is None or site.node.tags.slot in selector.slot,
+        selector.op is None or (isinstance(body, Op) and is_kind(body, selector.op)),
+        selector.kernel is None or _kernel(body) in selector.kernel,
+        selector.pointwise is None or _pointwise(body) == selector.pointwise,
+        selector.depthwise is None or _depthwise(body) == selector.depthwise,
+        selector.stages is None or site.stage in selector.stages,
+        selector.blocks is None or _block_fits(selector.blocks, site.block),
+        selector.exclude is None or not matches(selector.exclude, site),
+    )
+    return all(checks)
+
+
+FAMILIES = {"conv": Conv2d, "pool": Pool2d}
+
+
+def is_kind(op: Op, kinds: list[str]) -> bool:
+    """Tell whether an operator is one of the kinds, or of a family: conv, pool."""
+    families = tuple(FAMILIES[kind] for kind in kinds if kind in FAMILIES)
+    return op.kind in kinds or isinstance(op, families)
+
+
+def _kernel(body: Op | Graph) -> int | None:
+    return body.kernel if isinstance(body, Conv2d | Pool2d) else None
+
+
+def _pointwise(body: Op | Graph) -> bool | None:
+    return body.kernel == 1 if isinstance(body, Conv2d) else None
+
+
+def _depthwise(body: Op | Graph) -> bool | None:
+    return body.groups == "depthwise" if isinstance(body, Conv2d) else None
+
+
+def _block_fits(blocks: list[int] | Every, index: int | None) -> bool:
+    if index is None:
+        return False
+    if isinstance(blocks, Every):
+        return index >= blocks.start and (index - blocks.start) % blocks.every == 0
+    return index in blocks

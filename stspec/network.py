@@ -1,0 +1,90 @@
+"""A spec, compiled: its graph and its facts. Everything else is asked of this value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stspec.compose.resolve import resolve
+from stspec.graph import Graph
+from stspec.ir import build as build_graph
+from stspec.ops.base import Shape
+from stspec.passes.diagnose import shape_diagnosis
+from stspec.passes.facts import Facts, NodeShapeError
+from stspec.schema.spec import Spec, parse
+
+if TYPE_CHECKING:
+    from stspec.analysis.hashes import Hashes
+    from stspec.emit.source import Emitted
+
+Target = str | Path | Mapping[str, Any]
+Overrides = Iterable[str | tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A checked model: what was written (spec), what it computes (graph), what follows (facts)."""
+
+    spec: Spec
+    graph: Graph
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return self.spec.name
+
+    @property
+    def state(self) -> dict[str, tuple[int, ...]]:
+        """Return key and shape of every entry of the state dict."""
+        return self.facts.state()
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """Return the three fingerprints."""
+        from stspec.analysis.hashes import hashes
+
+        return hashes(self.spec, self.graph, self.facts)
+
+    def emit(self, *, canonical: bool = False) -> Emitted:
+        """Return the standalone source.
+
+        Args:
+            canonical: write the canonical operators, whose MACs can be counted as they run.
+        """
+        from stspec.emit.source import emit_source
+
+        marks = [f"math {self.hashes.math}, weights {self.hashes.weights}."]
+        return emit_source(self.spec, self.graph, self.facts, marks, canonical=canonical)
+
+
+def load(target: Target, overrides: Overrides = (), variant: str | None = None) -> Network:
+    """Read, check and compile a spec, without torch.
+
+    Args:
+        target: a model's name, a YAML file, or the spec itself as a mapping.
+        overrides: ``path=value`` texts or (path, value) pairs, as ``--set`` takes them.
+        variant: a row of the spec's ``variants``.
+
+    Raises:
+        SpecError: with every mistake that was found.
+    """
+    return compile_spec(parse(resolve(target, overrides, variant).tree))
+
+
+def compile_spec(spec: Spec) -> Network:
+    """Build a spec's graph and work out its facts.
+
+    Raises:
+        SpecError: if a rule cannot be applied, or a shape is impossible.
+    """
+    graph = build_graph(spec)
+    clip = spec.model.clip
+    try:
+        facts = Facts(graph, Shape(clip.channels, clip.frames, *clip.sides))
+    except NodeShapeError as error:
+        raise shape_diagnosis(spec, error) from error
+    return Network(spec, graph, facts)

@@ -1,0 +1,92 @@
+"""Attention over all positions of a clip, the core of a non-local block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Site, Window, trunk
+
+
+class Attention(Op):
+    """Base: joins theta (N, C, T, H, W) with phi and g (N, C, T, H', W')."""
+
+    arity: ClassVar[int | None] = 3
+    layout: ClassVar[Layout | None] = "frames"
+    module: ClassVar[str]
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        """Return the channels of g."""
+        return inputs[2]
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return theta's positions with g's channels."""
+        theta, phi, g = inputs
+        for shape in inputs:
+            trunk(shape, self.kind)
+        if theta.channels != phi.channels:
+            raise ShapeError(f"theta has {theta.channels} channels, phi {phi.channels}")
+        if phi.positions != g.positions:
+            raise ShapeError(f"phi has {phi.positions} positions, g {g.positions}")
+        return theta.with_channels(g.channels)
+
+    def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
+        """Return the two products over all pairs of positions."""
+        theta, phi, g = inputs
+        return {"matmul": theta.positions * phi.positions * (theta.channels + g.channels)}
+
+    def window(self) -> Window:
+        """Return a look at the whole clip."""
+        return Window(global_time=True, global_space=True)
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the attention's module."""
+        return Layer(self.module, (Arg("frames", site.frames),), template="attention")
+
+
+class SoftmaxAttention(Attention):
+    """Weights by softmax of scaled products (embedded Gaussian and Gaussian)."""
+
+    kind: ClassVar[str] = "softmax_attention"
+    module: ClassVar[str] = "SoftmaxAttention"
+
+    scale: float = Field(default=1.0, gt=0, description="factor in front of the softmax")
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the attention's module."""
+        args = (Arg("frames", site.frames), Arg("scale", self.scale, 1.0))
+        return Layer(self.module, args, template="attention")
+
+
+class DotProductAttention(Attention):
+    """Weights by products divided by the number of positions."""
+
+    kind: ClassVar[str] = "dot_product_attention"
+    module: ClassVar[str] = "DotProductAttention"
+
+
+class ConcatenationAttention(Attention):
+    """Weights by ReLU of a projection of each pair, divided by the number of positions."""
+
+    kind: ClassVar[str] = "concatenation_attention"
+    module: ClassVar[str] = "ConcatenationAttention"
+
+    def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
+        """Return the projection of a pair to a number."""
+        return (Param("weight", (2 * inputs[0].channels,)),)
+
+    def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
+        """Return the projection as a convolution over pairs, and the product with g."""
+        theta, phi, g = inputs
+        pairs = theta.positions * phi.positions
+        return {"convolution": pairs * 2 * theta.channels, "matmul": pairs * g.channels}
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the attention's module."""
+        args = (
+            Arg("channels", site.inputs[0].channels, keyword=False),
+            Arg("frames", site.frames),
+        )
+        return Layer(self.module, args, template="attention")

@@ -1,0 +1,171 @@
+"""Convolutions: of frames (2D) and of clips (3D)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from stspec.ops.base import (
+    Arg,
+    Layer,
+    Layout,
+    Op,
+    Param,
+    Reach,
+    Shape,
+    ShapeError,
+    Site,
+    Window,
+    extent,
+    trunk,
+)
+
+
+class Conv2d(Op):
+    """Convolution of every frame by itself: weight (O, I/groups, k, k)."""
+
+    kind: ClassVar[str] = "conv2d"
+    layout: ClassVar[Layout | None] = "frames"
+
+    width: int | None = Field(default=None, ge=1, description="output channels; as many as input")
+    kernel: int = Field(default=1, ge=1, description="spatial kernel")
+    stride: int = Field(default=1, ge=1, description="spatial stride")
+    padding: int | None = Field(default=None, ge=0, description="spatial padding; kernel // 2")
+    groups: int | Literal["depthwise"] = Field(default=1, description="channel groups")
+    bias: bool = Field(default=False, description="whether a bias is added")
+
+    @property
+    def pad(self) -> int:
+        """Return the spatial padding."""
+        return self.kernel // 2 if self.padding is None else self.padding
+
+    @property
+    def time(self) -> Reach:
+        """Return kernel, stride and padding in time."""
+        return Reach()
+
+    @property
+    def space(self) -> Reach:
+        """Return kernel, stride and padding in space."""
+        return Reach(self.kernel, self.stride, self.pad)
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        """Return the width, or the input's where none is given."""
+        return self.width or inputs[0]
+
+    def group_count(self, channels: int) -> int:
+        """Return the number of groups for an input of so many channels."""
+        return channels if self.groups == "depthwise" else self.groups
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape that comes out, windows counted as PyTorch does."""
+        c, t, h, w = trunk(inputs[0], self.kind)
+        out = self.channels([c])
+        groups = self.group_count(c)
+        if c % groups or out % groups:
+            raise ShapeError(f"{groups} groups do not divide {c} -> {out} channels", "groups")
+        check_room("T", t, self.time, "kernel_t")
+        check_room("H", h, self.space, "kernel")
+        check_room("W", w, self.space, "kernel")
+        return Shape(out, extent(t, self.time), extent(h, self.space), extent(w, self.space))
+
+    def kernel_sizes(self) -> tuple[int, ...]:
+        """Return the kernel as it is stored in the weight."""
+        return (self.kernel, self.kernel)
+
+    def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
+        """Return the weight and, if any, the bias."""
+        c = inputs[0].channels
+        out = self.channels([c])
+        weight = Param("weight", (out, c // self.group_count(c), *self.kernel_sizes()))
+        return (weight, Param("bias", (out,), "bias")) if self.bias else (weight,)
+
+    def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
+        """Return one product per weight and output position; padding counts, bias does not."""
+        weight = self.params(inputs)[0]
+        return {"convolution": weight.numel * self.infer(inputs).positions}
+
+    def window(self) -> Window:
+        """Return the kernel's extent."""
+        return Window(self.time, self.space)
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the torch.nn convolution."""
+        c = site.inputs[0].channels
+        sizes = self.kernel_sizes()
+        return Layer(
+            f"nn.Conv{len(sizes)}d",
+            (
+                Arg("in_channels", c, keyword=False),
+                Arg("out_channels", site.output.channels, keyword=False),
+                Arg("kernel_size", sizes),
+                Arg("stride", self.strides(), (1,) * len(sizes)),
+                Arg("padding", self.paddings(), (0,) * len(sizes)),
+                Arg("groups", self.group_count(c), 1),
+                Arg("bias", self.bias, True),
+            ),
+        )
+
+    def strides(self) -> tuple[int, ...]:
+        """Return the strides in the order of the kernel's axes."""
+        return (self.stride, self.stride)
+
+    def paddings(self) -> tuple[int, ...]:
+        """Return the paddings in the order of the kernel's axes."""
+        return (self.pad, self.pad)
+
+    def describe(self) -> str:
+        """Return the kernel in the field's notation, such as 3x3 or 3x1x1."""
+        return "x".join(str(size) for size in self.kernel_sizes())
+
+
+class Conv3d(Conv2d):
+    """Convolution of a clip over time and space: weight (O, I/groups, t, k, k)."""
+
+    kind: ClassVar[str] = "conv3d"
+    layout: ClassVar[Layout | None] = "clip"
+
+    kernel_t: int = Field(default=1, ge=1, description="temporal kernel")
+    stride_t: int = Field(default=1, ge=1, description="temporal stride")
+    padding_t: int | None = Field(default=None, ge=0, description="temporal padding; kernel_t // 2")
+
+    @property
+    def pad_t(self) -> int:
+        """Return the temporal padding."""
+        return self.kernel_t // 2 if self.padding_t is None else self.padding_t
+
+    @property
+    def time(self) -> Reach:
+        """Return kernel, stride and padding in time."""
+        return Reach(self.kernel_t, self.stride_t, self.pad_t)
+
+    def kernel_sizes(self) -> tuple[int, ...]:
+        """Return the kernel as it is stored in the weight."""
+        return (self.kernel_t, self.kernel, self.kernel)
+
+    def strides(self) -> tuple[int, ...]:
+        """Return the strides in the order of the kernel's axes."""
+        return (self.stride_t, self.stride, self.stride)
+
+    def paddings(self) -> tuple[int, ...]:
+        """Return the paddings in the order of the kernel's axes."""
+        return (self.pad_t, self.pad, self.pad)
+
+
+def check_room(axis: str, size: int, reach: Reach, field: str) -> None:
+    """Refuse a window that does not fit into its input.
+
+    Raises:
+        ShapeError: if the padded input is shorter than the kernel.
+    """
+    if size + 2 * reach.padding < reach.kernel:
+        padded = f" + 2 x {reach.padding} of padding" if reach.padding else ""
+        raise ShapeError(f"receives {axis} = {size}{padded} but its kernel needs {reach.kernel}", field)
+
+
+def fan_in(shape: tuple[int, ...]) -> int:
+    """Return the number of inputs of one output of a convolution's weight."""
+    return math.prod(shape[1:])

@@ -1,0 +1,288 @@
+"""Pooling over space, over space and time, and over time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stspec.ops.base import (
+    Arg,
+    Layer,
+    Layout,
+    Op,
+    Reach,
+    Shape,
+    ShapeError,
+    Site,
+    Window,
+    extent,
+    trunk,
+)
+from stspec.ops.conv import check_room
+
+
+class Pool2d(Op):
+    """Base of the poolings of single frames."""
+
+    layout: ClassVar[Layout | None] = "frames"
+    module: ClassVar[str]
+
+    kernel: int = Field(default=3, ge=1, description="spatial kernel")
+    stride: int = Field(default=2, ge=1, description="spatial stride")
+    padding: int = Field(default=0, ge=0, description="spatial padding")
+    ceil_mode: bool = Field(default=False, description="keep a last window that is cut off")
+
+    @property
+    def time(self) -> Reach:
+        """Return kernel, stride and padding in time."""
+        return Reach()
+
+    @property
+    def space(self) -> Reach:
+        """Return kernel, stride and padding in space."""
+        return Reach(self.kernel, self.stride, self.padding)
+
+    @model_validator(mode="after")
+    def _padding_fits(self) -> Self:
+        for reach in (self.space, self.time):
+            if reach.padding * 2 > reach.kernel:
+                raise ValueError("padding must be at most half of the kernel")
+        return self
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape that comes out, windows counted as PyTorch does."""
+        c, t, h, w = trunk(inputs[0], self.kind)
+        sizes = []
+        for axis, size, reach, field in (
+            ("T", t, self.time, "kernel_t"),
+            ("H", h, self.space, "kernel"),
+            ("W", w, self.space, "kernel"),
+        ):
+            count = extent(size, reach, self.ceil_mode)
+            if count < 1:
+                check_room(axis, size, reach, field)
+            sizes.append(count)
+        return Shape(c, *sizes)
+
+    def window(self) -> Window:
+        """Return the kernel's extent."""
+        return Window(self.time, self.space)
+
+    def arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return kernel, stride and padding in the order of the pooled axes."""
+        return (self.kernel,) * 2, (self.stride,) * 2, (self.padding,) * 2
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the torch.nn pooling."""
+        kernel, stride, padding = self.arguments()
+        return Layer(
+            self.module,
+            (
+                Arg("kernel_size", kernel),
+                Arg("stride", stride, kernel),
+                Arg("padding", padding, (0,) * len(padding)),
+                Arg("ceil_mode", self.ceil_mode, False),
+            ),
+        )
+
+
+class MaxPool2d(Pool2d):
+    """Maximum over a window of each frame."""
+
+    kind: ClassVar[str] = "max_pool2d"
+    module: ClassVar[str] = "nn.MaxPool2d"
+
+
+class AvgPool2d(Pool2d):
+    """Average over a window of each frame; padding counts as zeros."""
+
+    kind: ClassVar[str] = "avg_pool2d"
+    module: ClassVar[str] = "nn.AvgPool2d"
+
+
+class Pool3d(Pool2d):
+    """Pooling over space and time: of what is converted, maximum or average."""
+
+    kind: ClassVar[str] = "pool3d"
+    layout: ClassVar[Layout | None] = "clip"
+
+    kernel_t: int = Field(default=1, ge=1, description="temporal kernel")
+    stride_t: int = Field(default=1, ge=1, description="temporal stride")
+    padding_t: int = Field(default=0, ge=0, description="temporal padding")
+
+    @property
+    def time(self) -> Reach:
+        """Return kernel, stride and padding in time."""
+        return Reach(self.kernel_t, self.stride_t, self.padding_t)
+
+    def arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return kernel, stride and padding in the order of the pooled axes."""
+        return (
+            (self.kernel_t, self.kernel, self.kernel),
+            (self.stride_t, self.stride, self.stride),
+            (self.padding_t, self.padding, self.padding),
+        )
+
+
+class MaxPool3d(Pool3d):
+    """Maximum over a window of space and time."""
+
+    kind: ClassVar[str] = "max_pool3d"
+    module: ClassVar[str] = "nn.MaxPool3d"
+
+
+class AvgPool3d(Pool3d):
+    """Average over a window of space and time; padding counts as zeros."""
+
+    kind: ClassVar[str] = "avg_pool3d"
+    module: ClassVar[str] = "AvgPool3d"
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape that comes out; windows cut off in time are not offered."""
+        if self.ceil_mode and self.stride_t > 1:
+            raise ShapeError("cannot round up in space and stride in time at once", "ceil_mode")
+        return super().infer(inputs)
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the separable form: torch's own is slow and knows no bfloat16 on CPU."""
+        kernel, stride, padding = self.arguments()
+        return Layer(
+            self.module,
+            (
+                Arg("kernel_size", kernel),
+                Arg("stride", stride),
+                Arg("padding", padding),
+                Arg("ceil_mode", self.ceil_mode, False),
+            ),
+            template="pool",
+        )
+
+
+class TemporalPool(Op):
+    """Base of the poolings along time alone."""
+
+    module: ClassVar[str]
+
+    kernel: int = Field(default=3, ge=1, description="frames that are pooled")
+    stride: int = Field(default=2, ge=1, description="temporal stride")
+    padding: int | None = Field(default=None, ge=0, description="padding; (kernel - 1) // 2")
+
+    @property
+    def time(self) -> Reach:
+        """Return kernel, stride and padding in time."""
+        pad = (self.kernel - 1) // 2 if self.padding is None else self.padding
+        return Reach(self.kernel, self.stride, pad)
+
+    @model_validator(mode="after")
+    def _padding_fits(self) -> Self:
+        if self.time.padding * 2 > self.kernel:
+            raise ValueError("padding must be at most half of the kernel")
+        return self
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the clip with fewer frames."""
+        c, t, h, w = trunk(inputs[0], self.kind)
+        check_room("T", t, self.time, "kernel")
+        return Shape(c, extent(t, self.time), h, w)
+
+    def window(self) -> Window:
+        """Return the kernel's extent in time."""
+        return Window(time=self.time)
+
+
+class TemporalMaxPool(TemporalPool):
+    """Maximum over neighbouring frames."""
+
+    kind: ClassVar[str] = "temporal_max_pool"
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return MaxPool3d on clips, its frame-wise twin on frames."""
+        k, s, p = self.time.kernel, self.time.stride, self.time.padding
+        if site.layout == "clip":
+            return MaxPool3d(
+                kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p
+            ).layer(site)
+        return Layer(
+            "TemporalMaxPool",
+            (
+                Arg("frames", site.frames, keyword=False),
+                Arg("kernel", k, 3),
+                Arg("stride", s, 2),
+                Arg("padding", p, 1),
+            ),
+            template="pool",
+        )
+
+
+class TemporalAvgPool(TemporalPool):
+    """Average over neighbouring frames; padding counts as zeros."""
+
+    kind: ClassVar[str] = "temporal_avg_pool"
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the average of clips or of frames."""
+        k, s, p = self.time.kernel, self.time.stride, self.time.padding
+        if site.layout == "clip":
+            return AvgPool3d(
+                kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p
+            ).layer(site)
+        return Layer(
+            "TemporalAvgPool",
+            (
+                Arg("frames", site.frames, keyword=False),
+                Arg("kernel", k, 3),
+                Arg("stride", s, 2),
+                Arg("padding", p, 1),
+            ),
+            template="pool",
+        )
+
+
+class SpatialPool(Op):
+    """Average or maximum of each frame's map: (N, C, T, H, W) becomes (N, C, T)."""
+
+    kind: ClassVar[str] = "spatial_pool"
+
+    reduce: Literal["average", "maximum"] = Field(default="average", description="how")
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return channels and frames."""
+        c, t, _, _ = trunk(inputs[0], self.kind)
+        return Shape(c, t)
+
+    def window(self) -> Window:
+        """Return a look at the whole map."""
+        return Window(global_space=True)
+
+    def function(self, site: Site) -> str:
+        """Return a reduction; features of clips are put in the order (N, T, C)."""
+        name = "mean" if self.reduce == "average" else "amax"
+        tail = ".transpose(1, 2)" if site.layout == "clip" else ""
+        return f"{{0}}.{name}((-2, -1)){tail}"
+
+
+class Consensus(Op):
+    """Average or maximum over the clip's frames (segments): (N, C, T) becomes (N, C)."""
+
+    kind: ClassVar[str] = "consensus"
+
+    reduce: Literal["average", "maximum"] = Field(default="average", description="how")
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return channels alone."""
+        shape = inputs[0]
+        if shape.is_trunk or shape.frames is None:
+            raise ShapeError(f"consensus needs (N, C, T) but receives {shape}")
+        return Shape(shape.channels)
+
+    def window(self) -> Window:
+        """Return a look at all frames."""
+        return Window(global_time=True)
+
+    def function(self, site: Site) -> str:
+        """Return a reduction over the frame axis."""
+        name = "mean" if self.reduce == "average" else "amax"
+        unfold = ".unflatten(0, (-1, {frames}))" if site.layout == "frames" else ""
+        return f"{{0}}{unfold}.{name}(1)"

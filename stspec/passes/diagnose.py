@@ -1,0 +1,67 @@
+"""A shape error in the graph, told where the user can mend it."""
+
+from __future__ import annotations
+
+from stspec.diagnostics import Diagnostic, Label, SpecError
+from stspec.passes.facts import NodeShapeError
+from stspec.schema.spec import Spec
+from stspec.source.nodes import Mapping, Node
+
+
+def shape_diagnosis(spec: Spec, error: NodeShapeError) -> SpecError:
+    """Return the diagnosis: a caret under what conflicts, and one under what it conflicts with."""
+    owner = error.path.partition(".")[0]
+    labels = [_conflict(spec, error, owner)]
+    source = _source(spec, error)
+    if source is not None:
+        labels.append(source)
+    shapes = " and ".join(str(shape) for shape in error.inputs)
+    return SpecError(
+        Diagnostic(
+            "impossible-shape",
+            f"{error.path} {_sentence(str(error.cause))}",
+            tuple(labels),
+            help=f"{error.path} ({error.node.body.kind}) receives {shapes}",
+        )
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.startswith(("receives", "needs", "cannot")) else f"cannot work: {text}"
+
+
+def _at(node: Node | None, *path: str) -> Node | None:
+    for key in path:
+        if not isinstance(node, Mapping):
+            return None
+        node = node.get(key)
+    return node
+
+
+def _conflict(spec: Spec, error: NodeShapeError, owner: str) -> Label:
+    """Point at the field that conflicts: in the policy's rule, else in the backbone's layer."""
+    rule = error.node.tags.rule
+    field = error.cause.field or ""
+    places: list[tuple[str, ...]] = []
+    if rule == "pooling":
+        places = [("policy", "pooling", field), ("policy", "pooling")]
+    elif rule:
+        section, _, name = rule.partition(".")
+        places = [("policy", section, name, field), ("policy", section, name)]
+    places += [("backbone", "layers", owner, field), ("backbone", "layers", owner), ("backbone",)]
+    for place in places:
+        found = _at(spec.tree, *place)
+        if found is not None:
+            return Label(found.span, f"{owner} is made here" if place[0] == "backbone" else "set here")
+    return Label(spec.tree.span, "in this model")
+
+
+def _source(spec: Spec, error: NodeShapeError) -> Label | None:
+    """Point at the clip's frames or size, from which the axis that ran out came."""
+    text = str(error.cause)
+    key = "frames" if "T =" in text else "size" if ("H =" in text or "W =" in text) else None
+    node = _at(spec.tree, "clip", key) if key else None
+    if node is None:
+        return None
+    axis = {"frames": "T", "size": "H and W"}[key or ""]
+    return Label(node.span, f"{axis} of the clip come from here", primary=False)

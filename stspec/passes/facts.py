@@ -1,0 +1,104 @@
+"""Shapes, parameters and MACs of every node, without running anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stspec.graph import Graph, Node
+from stspec.ops.base import Op, Param, Shape, ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is known of one node. ``macs`` counts by class of operator, batch 1."""
+
+    path: str
+    node: Node
+    inputs: tuple[Shape, ...]
+    output: Shape
+    params: tuple[Param, ...] = ()
+    macs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def param_count(self) -> int:
+        """Return the number of learnt parameters of an operator."""
+        return sum(p.numel for p in self.params if p.role != "buffer")
+
+
+class Facts:
+    """The facts of all nodes of a graph, owners included, in the order of execution."""
+
+    def __init__(self, graph: Graph, input_shape: Shape) -> None:
+        self.graph = graph
+        self.input = input_shape
+        self._facts: dict[str, Fact] = {}
+        self.output = self._run(graph, (input_shape,), "")
+
+    def __getitem__(self, path: str) -> Fact:
+        return self._facts[path]
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self._facts.values())
+
+    def operators(self) -> Iterator[Fact]:
+        """Yield the facts of operators alone."""
+        return (fact for fact in self if isinstance(fact.node.body, Op))
+
+    def state(self) -> dict[str, tuple[int, ...]]:
+        """Return key and shape of every entry of the state dict, in the module's order."""
+        return {
+            f"{fact.path}.{param.name}": param.shape
+            for fact in self.operators()
+            for param in fact.params
+        }
+
+    @property
+    def params(self) -> int:
+        """Return the number of learnt parameters."""
+        return sum(fact.param_count for fact in self.operators())
+
+    def macs(self) -> Counter[str]:
+        """Return MACs of one clip by class: convolution, linear, matmul."""
+        total: Counter[str] = Counter()
+        for fact in self.operators():
+            total.update(fact.macs)
+        return total
+
+    def _run(self, graph: Graph, inputs: Sequence[Shape], prefix: str) -> Shape:
+        known = dict(zip(graph.inputs, inputs, strict=True))
+        for node in graph.nodes:
+            arriving = tuple(known[name] for name in node.inputs)
+            known[node.name] = self._node(node, arriving, prefix + node.name)
+        return known[graph.output]
+
+    def _node(self, node: Node, inputs: tuple[Shape, ...], path: str) -> Shape:
+        if isinstance(node.body, Graph):
+            # An owner stands in front of what it owns; its output is known only afterwards.
+            self._facts[path] = Fact(path, node, inputs, inputs[0])
+            output = self._run(node.body, inputs, path + ".")
+            self._facts[path] = Fact(path, node, inputs, output)
+            return output
+        try:
+            output = node.body.infer(inputs)
+        except ShapeError as error:
+            raise NodeShapeError(path, node, inputs, error, tuple(self._facts.values())) from error
+        op = node.body
+        self._facts[path] = Fact(path, node, inputs, output, op.params(inputs), op.macs(inputs))
+        return output
+
+
+class NodeShapeError(Exception):
+    """A shape error with the node where it arose and the facts up to there."""
+
+    def __init__(
+        self,
+        path: str,
+        node: Node,
+        inputs: tuple[Shape, ...],
+        cause: ShapeError,
+        before: tuple[Fact, ...],
+    ) -> None:
+        super().__init__(str(cause))
+        self.path, self.node, self.inputs, self.cause, self.before = path, node, inputs, cause, before

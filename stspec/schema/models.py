@@ -1,0 +1,174 @@
+"""What a spec may say, as frozen models. Operators and blocks bring their own fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+Numbers = Annotated[list[int], BeforeValidator(_as_list)]
+
+
+class Strict(BaseModel):
+    """Base: frozen, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class Every(Strict):
+    """Every n-th block of a stage, counted from 0."""
+
+    every: int = Field(ge=1, description="take every n-th block")
+    start: int = Field(default=0, ge=0, alias="from", description="first block taken")
+
+
+class Selector(Strict):
+    """Which sites of the backbone a rule means; all conditions hold at once."""
+
+    role: Names | None = Field(default=None, description="roles that the backbone gives")
+    slot: Names | None = Field(default=None, description="convolutions by name in their block")
+    op: Names | None = Field(default=None, description="operators by name")
+    kernel: Numbers | None = Field(default=None, description="spatial kernels")
+    pointwise: bool | None = Field(default=None, description="kernel 1, or larger")
+    depthwise: bool | None = Field(default=None, description="one group per channel, or not")
+    stages: Numbers | None = Field(default=None, description="stages, 1 being the stem")
+    blocks: Numbers | Every | None = Field(default=None, description="blocks of a stage, from 0")
+    point: Literal["input", "raw", "output"] | None = Field(
+        default=None, description="in front of the convolution, behind it, behind its unit"
+    )
+    exclude: Selector | None = Field(default=None, alias="not", description="but none of these")
+
+
+class Pooling(Strict):
+    """Where time is pooled: beside spatial poolings, 1 to 5."""
+
+    op: Literal["max", "avg"] = Field(default="max", description="maximum or average")
+    kernel: int = Field(default=3, ge=1, description="frames that are pooled")
+    stride: int = Field(default=2, ge=1, description="temporal stride")
+    beside: Numbers = Field(description="spatial poolings that time is pooled beside")
+    realise: Literal["separate", "joint"] = Field(
+        default="separate",
+        description="a pool of its own, or the temporal stride of what pools space",
+    )
+
+
+Inflate = Literal["repeat", "average", "center", "zero_init", "scratch"]
+
+
+class RuleKeys(Strict):
+    """The keys that every rule may have; the others are fields of its operator or block."""
+
+    where: Selector | None = Field(default=None, description="what is converted")
+    to: str | None = Field(default=None, description="operator that a site becomes")
+    insert: str | None = Field(default=None, description="operator or block that is inserted")
+    at: Selector | None = Field(default=None, description="where it is inserted")
+    inflate: Inflate | None = Field(default=None, description="how 2D weights fill it")
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        convert = self.to is not None
+        if convert == (self.insert is not None):
+            raise ValueError("a rule has either 'to' (with 'where') or 'insert' (with 'at')")
+        if convert and (self.where is None or self.at is not None):
+            raise ValueError("a rule with 'to' says 'where'")
+        if not convert and (self.at is None or self.where is not None):
+            raise ValueError("a rule with 'insert' says 'at'")
+        return self
+
+
+class Clip(Strict):
+    """The input: (N, channels, frames, height, width)."""
+
+    frames: int = Field(ge=1, le=4096, description="frames of a clip (segments)")
+    size: int | Annotated[list[int], Field(min_length=2, max_length=2)] = Field(
+        description="height and width, or one number for both"
+    )
+    channels: int = Field(default=3, ge=1, le=1024, description="3 for RGB, 2 x L for flow")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if not all(1 <= side <= 16384 for side in self.sides):
+            raise ValueError("size must be between 1 and 16384")
+        return self
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Return height and width."""
+        if isinstance(self.size, int):
+            return self.size, self.size
+        return self.size[0], self.size[1]
+
+
+class NormKeys(Strict):
+    """Batch norm of a backbone."""
+
+    eps: float = Field(default=1e-5, gt=0, description="added to the variance")
+    momentum: float = Field(default=0.1, gt=0, le=1, description="weight of the newest batch")
+
+
+class LayerKeys(Strict):
+    """The keys that every layer of a backbone may have beside its operator's or block's fields."""
+
+    op: str | None = Field(default=None, description="operator")
+    block: str | None = Field(default=None, description="block")
+    sequence: list[dict[str, Any]] | None = Field(default=None, description="numbered layers")
+    repeat: int = Field(default=1, ge=1, le=1000, description="blocks of a stage")
+    stage: int | None = Field(default=None, ge=1, description="stage, 1 being the stem")
+    role: Names = Field(default_factory=list, description="roles, for selectors")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if sum(body is not None for body in (self.op, self.block, self.sequence)) != 1:
+            raise ValueError("a layer has one of 'op', 'block' and 'sequence'")
+        return self
+
+
+class Backbone(Strict):
+    """An image backbone: layers in order, each reading the one before."""
+
+    stspec: int = 1
+    name: str = "custom"
+    about: str | None = Field(default=None, description="one line")
+    title: str | None = Field(default=None, description="name as printed: ResNet50")
+    paper: str | None = Field(default=None, description="reference")
+    norm: NormKeys | Literal["none"] = Field(default=NormKeys(), description="batch norm, or none")
+    activation: Literal["relu", "relu6", "swish"] = Field(default="relu", description="activation")
+    conv_bias: bool = Field(default=False, description="whether convolutions have a bias")
+    layers: dict[str, dict[str, Any]] = Field(min_length=1, description="layers by name")
+    head: dict[str, Any] = Field(default_factory=dict, description="defaults of the head")
+
+
+class Policy(Strict):
+    """A policy for time: what is converted, inserted and pooled, and how weights are inflated."""
+
+    stspec: int = 1
+    name: str = "custom"
+    about: str | None = Field(default=None, description="one line")
+    title: str | None = Field(default=None, description="name as printed: TAM")
+    paper: str | None = Field(default=None, description="reference")
+    spatial: dict[str, dict[str, Any]] = Field(default_factory=dict, description="rules by name")
+    temporal: dict[str, dict[str, Any]] = Field(default_factory=dict, description="rules by name")
+    pooling: Pooling | Literal["none"] = Field(default="none", description="temporal pooling")
+    inflate: Inflate = Field(default="repeat", description="how 2D weights fill 3D ones")
+
+
+class Model(Strict):
+    """A video network: an image backbone and a policy for time."""
+
+    stspec: int
+    name: str
+    about: str | None = Field(default=None, description="one line")
+    title: str | None = Field(default=None, description="name as printed")
+    paper: str | None = Field(default=None, description="reference")
+    backbone: dict[str, Any] = Field(description="a backbone's name, or its settings")
+    clip: Clip = Field(description="the input")
+    policy: dict[str, Any] = Field(description="a policy's name, or its settings")
+    head: dict[str, Any] | Literal["none"] = Field(default_factory=dict, description="the head")
+    classes: int = Field(default=400, ge=1, le=10_000_000, description="number of classes")
+    weights: str = Field(default="scratch", description="imagenet, scratch, or a checkpoint")

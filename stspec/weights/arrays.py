@@ -1,0 +1,56 @@
+"""Arrays as the importers need them: taken as they come, reshaped without changing their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+COUNTER = "num_batches_tracked"
+"""Leaf of the batch counters that torch's norms keep and older checkpoints lack."""
+
+
+class HasShape(Protocol):
+    """A tensor of any library that numpy can read."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Sizes of its axes."""
+
+
+def as_array(value: HasShape) -> Array:
+    """Return the tensor as a numpy array, without a copy where the library allows it.
+
+    Tensors of torch are taken off their graph and device; bfloat16, which numpy lacks, becomes
+    float32.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    tensor: Any = value
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        if str(tensor.dtype).startswith(("torch.bfloat16", "torch.float8")):
+            tensor = tensor.float()
+    return np.asarray(tensor)
+
+
+def is_counter(key: str) -> bool:
+    """Tell whether a key names a batch counter, which no evaluation reads."""
+    return key.rpartition(".")[2] == COUNTER
+
+
+def reshaped(array: Array, shape: Shape) -> Array | None:
+    """Return the array in a shape that differs in axes of size 1 alone, else None."""
+    if tuple(n for n in array.shape if n != 1) != tuple(n for n in shape if n != 1):
+        return None
+    return array.reshape(shape)
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """Return a shape as messages show it: ``64x3x7x7``, or ``a single number``."""
+    return "x".join(str(n) for n in shape) if len(shape) else "a single number"

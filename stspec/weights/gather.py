@@ -1,0 +1,109 @@
+"""Public tensors are carried to our keys: routed by the rules, and stacked where rules say so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stspec.diagnostics import Diagnostic, SpecError
+from stspec.weights.arrays import Array, HasShape, as_array, size_text
+from stspec.weights.report import Entry
+from stspec.weights.rules import Importer, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A tensor under our key, not yet compared with the shape that is expected."""
+
+    key: str
+    array: Array
+    sources: tuple[str, ...]
+    how: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Gathering:
+    pieces: dict[str, Piece] = field(default_factory=dict)
+    left_out: list[Entry] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+def gather(
+    public: Mapping[str, HasShape], expected: Collection[str], scheme: Importer
+) -> tuple[dict[str, Piece], list[Entry]]:
+    """Carry every public tensor to one of our keys, or say why it is left out.
+
+    Raises SpecError where two tensors would become one, or the parts of a stack do not agree.
+    """
+    result = _Gathering()
+    stacks: dict[str, list[tuple[Route, str]]] = {}
+    for name in public:
+        route = _choose(scheme.routes(name), expected)
+        if route.dropped is not None:
+            shape = tuple(public[name].shape)
+            entry = Entry(name, "left_out", shape, reason=route.dropped, inert=route.inert)
+            result.left_out.append(entry)
+        elif route.tap is not None:
+            stacks.setdefault(route.key, []).append((route, name))
+        else:
+            how = () if route.key == name else ("renamed",)
+            piece = Piece(route.key, as_array(public[name]), (name,), how)
+            _add(piece, result)
+    for key, parts in stacks.items():
+        _stack(key, parts, public, result)
+    if result.problems:
+        raise SpecError(result.problems)
+    return result.pieces, result.left_out
+
+
+def _choose(routes: Iterable[Route], expected: Collection[str]) -> Route:
+    """The first route to a key that is expected, else the first."""
+    routes = tuple(routes)
+    return next((route for route in routes if route.key in expected), routes[0])
+
+
+def _add(piece: Piece, result: _Gathering) -> None:
+    other = result.pieces.get(piece.key)
+    if other is None:
+        result.pieces[piece.key] = piece
+        return
+    message = (
+        f"both `{other.sources[0]}` and `{piece.sources[0]}` of the checkpoint would become "
+        f"`{piece.key}`"
+    )
+    help_text = "the checkpoint follows another key scheme: name its importer"
+    result.problems.append(Diagnostic("ambiguous-weights", message, help=help_text))
+
+
+def _stack(
+    key: str,
+    parts: list[tuple[Route, str]],
+    public: Mapping[str, HasShape],
+    result: _Gathering,
+) -> None:
+    taps = {route.tap.position: name for route, name in parts if route.tap is not None}
+    tap = parts[0][0].tap
+    assert tap is not None
+    sources = tuple(taps[position] for position in sorted(taps))
+    count = tap.count or max(taps) + 1
+    if missing := sorted(set(range(count)) - set(taps)):
+        places = ", ".join(str(place + 1) for place in missing)
+        message = (
+            f"`{key}` needs {count} tensors of the checkpoint and lacks number {places}; "
+            f"found {', '.join(sources)}"
+        )
+        result.problems.append(Diagnostic("incomplete-stack", message))
+        return
+    arrays = [as_array(public[name]) for name in sources]
+    if len({array.shape for array in arrays}) > 1:
+        sizes = ", ".join(
+            f"`{name}` is {size_text(array.shape)}"
+            for name, array in zip(sources, arrays, strict=True)
+        )
+        message = f"the tensors that make `{key}` have different shapes: {sizes}"
+        result.problems.append(Diagnostic("incomplete-stack", message))
+        return
+    stacked = np.stack(arrays, axis=tap.dim)
+    _add(Piece(key, stacked, sources, ("stacked",)), result)

@@ -1,0 +1,149 @@
+"""The rules of an importer: how one code base's keys become ours, one key at a time.
+
+Rules are applied to a key in their order, each once, each to what those before it made of it.
+A rule that names several targets makes the key fork; which one is meant is decided by the keys
+that the model expects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A tensor's place in the stack that becomes one tensor of ours.
+
+    `count` is the number of tensors of the stack, or None where those present say it.
+    """
+
+    position: int
+    dim: int
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a public key goes: a key of ours, perhaps as a part of a stack, or nowhere.
+
+    `dropped` is the reason why it is left out; `inert` says that the public model registers the
+    parameter and never uses it.
+    """
+
+    key: str
+    tap: Tap | None = None
+    dropped: str | None = None
+    inert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Writes a key anew; of several templates, the first that the model expects is meant."""
+
+    pattern: Pattern
+    targets: tuple[Template, ...]
+    tables: Tables = field(default_factory=lambda: NO_TABLES)
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return the renamed routes, or the route itself where the pattern does not fit."""
+        pieces = self.pattern.match(route.key)
+        if pieces is None:
+            return (route,)
+        keys = (target.write(pieces, self.tables) for target in self.targets)
+        return tuple(replace(route, key=key) for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Takes segments out of a key wherever they stand, such as those of wrappers."""
+
+    segments: frozenset[str]
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return the route without the segments."""
+        kept = (part for part in route.key.split(".") if part not in self.segments)
+        return (replace(route, key=".".join(kept)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Leaves a tensor out, for a reason that the user is told."""
+
+    pattern: Pattern
+    reason: str
+    inert: bool = False
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return the route, marked as dropped where the pattern fits."""
+        if self.pattern.match(route.key) is None:
+            return (route,)
+        return (replace(route, dropped=self.reason, inert=self.inert),)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Joins several tensors along a new axis `dim`, ordered by the capture `along`.
+
+    `order` lists what the capture takes, first to last; where it is None the capture takes
+    numbers from 0 upwards.
+    """
+
+    pattern: Pattern
+    target: Template
+    along: str
+    dim: int
+    order: tuple[str, ...] | None = None
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return the route into the stack, or the route itself where the pattern does not fit."""
+        pieces = self.pattern.match(route.key)
+        if pieces is None:
+            return (route,)
+        piece = pieces[self.along]
+        if self.order is None:
+            if not (piece.isascii() and piece.isdecimal()):
+                return (route,)
+            tap = Tap(int(piece), self.dim, None)
+        else:
+            tap = Tap(self.order.index(piece), self.dim, len(self.order))
+        return (replace(route, key=self.target.write(pieces), tap=tap),)
+
+
+Rule: TypeAlias = Rename | Remove | Drop | Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """One code base's key scheme.
+
+    `prefixes` are taken off the front of keys, as often as they occur, before the rules apply;
+    `recognise` are patterns of raw keys that speak for this code base.
+    """
+
+    name: str
+    about: str
+    code_base: str
+    recognise: tuple[Pattern, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def routes(self, key: str) -> Sequence[Route]:
+        """Return where a public key may go; more than one where a rule names several targets."""
+        routes = [Route(self.strip(key))]
+        for rule in self.rules:
+            routes = [
+                after
+                for route in routes
+                for after in (rule.apply(route) if route.dropped is None else (route,))
+            ]
+        return routes
+
+    def strip(self, key: str) -> str:
+        """Return the key without the prefixes."""
+        while prefix := next((p for p in self.prefixes if key.startswith(p)), None):
+            key = key.removeprefix(prefix)
+        return key
