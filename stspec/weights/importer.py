@@ -17,8 +17,8 @@ from stspec.weights.rules import Importer
 CLASS_LAYERS = ("fc", "classifier", "classifier.1")
 """Our modules whose first axis is the number of classes, unless the caller names others."""
 
-OWN = Importer("stspec", "our own key names", "", prefixes=("module.", "_orig_mod."))
-"""The scheme of our own checkpoints, wrapped by DataParallel or torch.compile or not."""
+OWN = Importer("stspec", "our own key names", "")
+"""The scheme of our own checkpoints."""
 
 Classes = Literal["match", "replace"]
 
@@ -87,7 +87,12 @@ def scheme_of(
     counted = {key for key in keys if not is_counter(key)}
     if counted and counted.issubset(expected):
         return OWN
-    return load_importer(recognise(public))
+    try:
+        return load_importer(recognise(public))
+    except SpecError:
+        if counted.isdisjoint(expected):
+            raise
+        return OWN
 
 
 def loaded(piece: Piece, shape: Shape, *how: str) -> Entry:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.weights.importer_file import read_importer
 from stspec.weights.patterns import any_match
-from stspec.weights.rules import Importer
+from stspec.weights.rules import Importer, strip
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -41,7 +41,7 @@ def recognise(keys: Iterable[str]) -> str:
     the one that lists fewest: code bases that extend another share its names. Raises SpecError
     where no pattern of any importer fits.
     """
-    keys = tuple(keys)
+    keys = tuple(strip(key) for key in keys)
     scored = []
     for name in importer_names():
         importer = _shipped(name)

@@ -12,7 +12,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -43,7 +43,7 @@ _DTYPES = {"uint16": "u2", "uint32": "u4", "uint64": "u8"}
 _LARGEST_REPEATED = 1 << 30
 
 
-class CorruptTensor(ValueError):
+class CorruptTensorError(ValueError):
     """A tensor that reaches beyond its storage, or repeats it without measure."""
 
 
@@ -52,6 +52,11 @@ class Kind:
     """What a storage's bytes are: a numpy type code, or BFLOAT16."""
 
     code: str
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return 2 if self.code == BFLOAT16 else np.dtype(self.code).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,10 @@ class TensorRef:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def read(self, read: Read, order: str = "<") -> Array:
+    def read(self, read: Read, order: Literal["<", ">"] = "<") -> Array:
         """Return the tensor's values, contiguous; `read` gives a storage's bytes by its key.
 
-        Raises CorruptTensor where the view does not lie inside the storage.
+        Raises CorruptTensorError where the view does not lie inside the storage.
         """
         kind = self.storage.kind
         dtype = np.dtype("u2" if kind.code == BFLOAT16 else kind.code).newbyteorder(order)
@@ -88,17 +93,17 @@ class TensorRef:
 
     def _view(self, flat: Array, start: int) -> Array:
         if len(self.shape) != len(self.strides) or min((0, start, *self.shape, *self.strides)) < 0:
-            raise CorruptTensor("it has a negative size, stride or offset")
+            raise CorruptTensorError("it has a negative size, stride or offset")
         if 0 in self.shape:
             return np.empty(self.shape, flat.dtype)
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         if start + reach >= flat.size:
-            raise CorruptTensor("it reaches beyond its storage")
+            raise CorruptTensorError("it reaches beyond its storage")
         count = 1
         for n in self.shape:
             count *= n
         if count > flat.size and count * flat.itemsize > _LARGEST_REPEATED:
-            raise CorruptTensor("it repeats its storage without measure")
+            raise CorruptTensorError("it repeats its storage without measure")
         steps = tuple(step * flat.itemsize for step in self.strides)
         return np.lib.stride_tricks.as_strided(flat[start:], self.shape, steps, writeable=False)
 
@@ -115,6 +120,7 @@ class Inert(dict[Any, Any]):
         super().__init__()
 
     def __call__(self, *_args: object, **_kwargs: object) -> Inert:
+        """Ignore a call of what was a function."""
         return self
 
     def __setstate__(self, _state: object) -> None:
@@ -131,13 +137,17 @@ class Inert(dict[Any, Any]):
 
 
 class TensorUnpickler(pickle.Unpickler):
-    """Rebuilds containers, plain values and references to tensors; nothing else exists for it."""
+    """Rebuilds containers, plain values and references to tensors; nothing else exists for it.
+
+    `kinds` collects the storages that it met.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         # Checkpoints of Python 2 hold byte strings; those of tensor names are ASCII.
         super().__init__(file, encoding="utf-8", errors="replace")
         self._known = _rebuilders()
         self._inert: dict[str, type[Inert]] = {}
+        self.kinds: dict[str, Kind] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name of the pickle stands for; never imports anything."""
@@ -165,7 +175,9 @@ class TensorUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError("a storage of an unknown type")
         view = pid[5] if len(pid) > 5 else None
         start = 0 if view is None else int(view[1])
-        return StorageRef(str(pid[2]), kind, start)
+        key = str(pid[2])
+        self.kinds[key] = kind
+        return StorageRef(key, kind, start)
 
 
 def _rebuilders() -> dict[str, Any]:
@@ -177,10 +189,9 @@ def _rebuilders() -> dict[str, Any]:
         sizes = tuple(int(n) for n in shape)
         return TensorRef(storage, int(offset), sizes, tuple(int(n) for n in strides))
 
-    def typed(
-        storage: Any, offset: int, shape: Any, strides: Any, _grad: Any, _hooks: Any, kind: Kind
-    ) -> TensorRef:
-        if not isinstance(kind, Kind):
+    def typed(storage: Any, offset: int, shape: Any, strides: Any, *rest: Any) -> TensorRef:
+        kind = rest[2]  # behind requires_grad and the hooks
+        if not isinstance(kind, Kind) or not isinstance(storage, StorageRef):
             raise pickle.UnpicklingError("a tensor of an unknown type")
         return tensor(StorageRef(storage.key, kind, storage.start), offset, shape, strides)
 

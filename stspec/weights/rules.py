@@ -14,6 +14,10 @@ from typing import TypeAlias
 from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template
 
 
+WRAPPERS = ("module.", "_orig_mod.")
+"""What torch's DataParallel and compile put in front of every key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tap:
     """A tensor's place in the stack that becomes one tensor of ours.
@@ -120,8 +124,8 @@ Rule: TypeAlias = Rename | Remove | Drop | Stack
 class Importer:
     """One code base's key scheme.
 
-    `prefixes` are taken off the front of keys, as often as they occur, before the rules apply;
-    `recognise` are patterns of raw keys that speak for this code base.
+    `recognise` are patterns of keys that speak for this code base; torch's wrappers are taken
+    off first. `prefixes` are taken off too before the rules apply, as often as they occur.
     """
 
     name: str
@@ -143,7 +147,13 @@ class Importer:
         return routes
 
     def strip(self, key: str) -> str:
-        """Return the key without the prefixes."""
-        while prefix := next((p for p in self.prefixes if key.startswith(p)), None):
-            key = key.removeprefix(prefix)
-        return key
+        """Return the key without prefixes and wrappers."""
+        return strip(key, (*WRAPPERS, *self.prefixes))
+
+
+def strip(key: str, prefixes: Iterable[str] = WRAPPERS) -> str:
+    """Return the key without the prefixes at its front, in whatever order they stand."""
+    prefixes = tuple(prefixes)
+    while prefix := next((p for p in prefixes if key.startswith(p)), None):
+        key = key.removeprefix(prefix)
+    return key

@@ -1,0 +1,192 @@
+"""Checkpoints: files of weights of torch or safetensors, read as data alone, and written.
+
+Reading a torch file runs none of its code and needs no torch: see `pickles`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.weights.archives import Archive, BadFileError, open_archive
+from stspec.weights.arrays import Array, HasShape, as_array
+from stspec.weights.pickles import CorruptTensorError, Inert, TensorRef
+
+CONTAINERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+    "ema_state_dict",
+)
+"""Keys under which training programs nest a state dict, the likeliest first."""
+
+SIDECAR = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state dict as it lay in a file: contiguous arrays of this machine's byte order.
+
+    `container` is the path of keys under which the state dict was nested ("" where it was the
+    whole). `meta` is the sidecar's content, empty where there is none.
+    """
+
+    path: Path
+    state: Mapping[str, Array]
+    container: str
+    meta: Mapping[str, Any]
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read the tensors of a .pt, .pth or .safetensors file; its format is told by its content.
+
+    bfloat16 becomes float32. Objects of any class other than tensors are left out, never built.
+    Raises SpecError where the file cannot be read or holds no state dict.
+    """
+    path = Path(path)
+    try:
+        with open_archive(path) as archive:
+            container, found = _find(archive.root)
+            state = dict(_tensors(archive, found))
+    except BadFileError as error:
+        raise _error(path, str(error), error.help) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+        help_text = "download it again"
+        raise _error(path, f"the file is cut short or damaged ({error})", help_text) from None
+    except OSError as error:
+        raise _error(path, (error.strerror or str(error)).lower(), None) from None
+    return Checkpoint(path, MappingProxyType(state), container, _sidecar(path))
+
+
+def write_safetensors(
+    path: Path | str, state: Mapping[str, HasShape], meta: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors, each as a contiguous copy, and beside them `path` + ".json".
+
+    The sidecar holds `meta` (plain JSON values), the SHA-256 of the tensors' file and its keys
+    with their shapes. Each file appears whole or not at all, the sidecar last.
+    """
+    from safetensors.numpy import save
+
+    path = Path(path)
+    arrays = {key: np.ascontiguousarray(as_array(value)) for key, value in state.items()}
+    # ascontiguousarray makes scalars one-dimensional.
+    arrays = {key: array.reshape(tuple(state[key].shape)) for key, array in arrays.items()}
+    data = save(arrays)
+    about = {
+        "meta": dict(meta or {}),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "tensors": {key: list(array.shape) for key, array in arrays.items()},
+    }
+    text = json.dumps(about, indent=1) + "\n"
+    _write(path, data)
+    _write(_sidecar_path(path), text.encode())
+
+
+def _find(root: Any) -> tuple[str, Mapping[Any, Any]]:
+    """The state dict in what a file holds, and the keys that lead to it."""
+    if _has_tensors(root):
+        return "", root
+    if isinstance(root, Mapping):
+        nested: list[tuple[tuple[str, ...], Any]] = [((key,), root.get(key)) for key in CONTAINERS]
+        nested += [
+            ((*path, key), inner.get(key))
+            for path, inner in tuple(nested)
+            if isinstance(inner, Mapping)
+            for key in CONTAINERS
+        ]
+        for path, inner in nested:
+            if isinstance(inner, Mapping) and _has_tensors(inner):
+                return ".".join(path), inner
+    raise BadFileError(_nothing(root), "save the module's `state_dict()` with torch.save instead")
+
+
+def _nothing(root: Any) -> str:
+    objects = [root, *(root.values() if isinstance(root, Mapping) else ())]
+    for found in objects:
+        if isinstance(found, Inert):
+            return f"the file holds an object of `{found.qualified}` and no state dict"
+    if isinstance(root, Mapping):
+        keys = ", ".join(f"`{key}`" for key in list(root)[:5])
+        return f"the file holds no state dict, only {keys or 'an empty mapping'}"
+    return f"the file holds a {type(root).__name__} and no state dict"
+
+
+def _has_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(item, TensorRef) and isinstance(key, str) for key, item in value.items()
+    )
+
+
+def _tensors(archive: Archive, found: Mapping[Any, Any]) -> Iterator[tuple[str, Array]]:
+    """The tensors of a state dict, which may hold other values beside them."""
+    for key, value in found.items():
+        if isinstance(value, Inert) and value.qualified.startswith("torch."):
+            kind = value.qualified.rpartition(".")[2]
+            raise BadFileError(f"its tensor `{key}` is of a kind that is not read here ({kind})")
+        if isinstance(value, TensorRef) and isinstance(key, str):
+            try:
+                yield key, archive.read(value)
+            except CorruptTensorError as error:
+                why = f"its tensor `{key}` is damaged: {error}"
+                raise BadFileError(why, "download it again") from error
+
+
+def _sidecar_path(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR)
+
+
+def _sidecar(path: Path) -> Mapping[str, Any]:
+    beside = _sidecar_path(path)
+    if path.suffix != ".safetensors" or not beside.is_file():
+        return MappingProxyType({})
+    try:
+        about = json.loads(beside.read_bytes())
+        meta, digest = dict(about["meta"]), about["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _error(beside, f"the description of the weights is damaged ({error})", None) from None
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            why = "the description belongs to other weights than those beside it"
+            raise _error(beside, why, "remove it to read the weights alone")
+    return MappingProxyType(meta)
+
+
+def _error(path: Path, why: str, help_text: str | None) -> SpecError:
+    message = f"cannot read the weights in `{display_path(path)}`: {why}"
+    return SpecError(Diagnostic("bad-checkpoint", message, help=help_text))
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file under a passing name and rename it, so that nobody sees half of it."""
+    passing = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with passing.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        message = f"cannot write `{display_path(path)}`: {why}"
+        raise SpecError(Diagnostic("unwritable-file", message)) from None
+    finally:
+        passing.unlink(missing_ok=True)
