@@ -16,6 +16,8 @@ class Block(BaseModel):
 
     kind: ClassVar[str]
     """The block's name in YAML."""
+    roles: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Roles of the block's own edges."""
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the block's nodes into a scope and return its output."""
@@ -39,3 +41,5 @@ BLOCK_OUTPUT = (("block_output", "output"),)
 MODULE_OUTPUT = (("module_output", "output"),)
 RESIDUAL_START = (("residual_start", "input"),)
 RESIDUAL_END = (("residual_end", "output"),)
+MODULE_INPUT = (("module_input", "entry"),)
+BLOCK_INPUT = (("block_input", "entry"),)

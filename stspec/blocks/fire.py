@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.blocks.base import MODULE_OUTPUT, Block
+from stspec.blocks.base import MODULE_INPUT, MODULE_OUTPUT, Block
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Add, Concat
 
@@ -15,6 +15,7 @@ class Fire(Block):
     """1x1 squeeze, then 1x1 and 3x3 expansions side by side; optionally with simple bypass."""
 
     kind: ClassVar[str] = "fire"
+    roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
 
     squeeze: int = Field(ge=1, description="channels of the squeeze")
     expand: int = Field(ge=1, description="channels of each expansion")

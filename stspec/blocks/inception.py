@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stspec.blocks.base import MODULE_OUTPUT, Block
+from stspec.blocks.base import MODULE_INPUT, MODULE_OUTPUT, Block
 from stspec.blocks.units import ConvUnit, unit
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Concat
@@ -22,6 +22,7 @@ class Inception(Block):
     """
 
     kind: ClassVar[str] = "inception"
+    roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
 
     branch1: int | None = Field(default=None, ge=1, description="width of the 1x1 branch")
     branch2: list[int] = Field(min_length=2, description="widths: 1x1, then 3x3")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from stspec.blocks.base import BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
+from stspec.blocks.base import BLOCK_INPUT, BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
 from stspec.blocks.units import numbered
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Add
@@ -16,6 +16,7 @@ class InvertedResidual(Block):
     """1x1 expansion, depth-wise 3x3, linear 1x1; a shortcut where shapes agree."""
 
     kind: ClassVar[str] = "inverted_residual"
+    roles: ClassVar[tuple[tuple[str, str], ...]] = BLOCK_INPUT
 
     width: int = Field(ge=1, description="output channels")
     expand: int = Field(default=6, ge=1, description="inner channels per input channel")

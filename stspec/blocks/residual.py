@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.blocks.base import BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
+from stspec.blocks.base import BLOCK_INPUT, BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Add
 
@@ -15,6 +15,7 @@ class Basic(Block):
     """Two 3x3 convolutions beside a shortcut."""
 
     kind: ClassVar[str] = "basic"
+    roles: ClassVar[tuple[tuple[str, str], ...]] = BLOCK_INPUT
 
     width: int = Field(ge=1, description="channels of both convolutions")
     stride: int = Field(default=1, ge=1, description="spatial stride of the first convolution")
@@ -34,6 +35,7 @@ class Bottleneck(Block):
     """1x1, 3x3 and 1x1 convolutions beside a shortcut; the 3x3 carries the stride."""
 
     kind: ClassVar[str] = "bottleneck"
+    roles: ClassVar[tuple[tuple[str, str], ...]] = BLOCK_INPUT
 
     width: int = Field(ge=1, description="channels of the first two convolutions")
     stride: int = Field(default=1, ge=1, description="spatial stride of the 3x3 convolution")

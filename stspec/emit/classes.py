@@ -152,9 +152,13 @@ class _Columns:
                 self.plan.fills[slot] = repr(vector[0])
             else:
                 self.plan.fills[slot] = self._expression(slot, vector)
-        self.plan.parameters = [
-            Parameter(name, type(vector[0]).__name__, _default(name, vector)) for vector, name in self.by_vector.items()
-        ]
+        self.plan.parameters = sorted(
+            (
+                Parameter(name, type(vector[0]).__name__, _default(name, vector))
+                for vector, name in self.by_vector.items()
+            ),
+            key=_place,
+        )
         for i, instance in enumerate(self.plan.instances):
             self.plan.arguments[id(instance)] = {
                 name: vector[i] for vector, name in self.by_vector.items()
@@ -205,6 +209,16 @@ def _ratio(value: Value, unit: Value) -> int | None:
     if isinstance(value, int) and isinstance(unit, int) and unit and value % unit == 0:
         return value // unit
     return None
+
+
+POSITIONAL = ("in_channels", "out_channels", "width")
+"""Arguments that are clear without their names, in this order."""
+
+
+def _place(parameter: Parameter) -> tuple[bool, int]:
+    """Return a sort key: plain arguments in front, those with defaults at the end."""
+    known = parameter.name in POSITIONAL
+    return parameter.default is not None, POSITIONAL.index(parameter.name) if known else 9
 
 
 def _default(name: str, vector: Vector) -> Value | None:

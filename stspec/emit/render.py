@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from stspec.emit.classes import ClassPlan, Planner
+from stspec.emit.classes import POSITIONAL, ClassPlan, Planner
 from stspec.emit.construct import Instance, Member
 from stspec.emit.library import Source, closure, template_path
 from stspec.emit.text import INDENT, Call, layout
@@ -54,7 +54,7 @@ class ClassWriter:
                 f'{pad}"""']  # fmt: skip
 
     def _init(self, above: list[str], extra: Sequence[str], parameters: Sequence[str]) -> list[str]:
-        own = [_parameter(p.name, p.annotation, p.default) for p in self._ordered()]
+        own = [_parameter(p.name, p.annotation, p.default) for p in self.plan.parameters]
         arguments = ["self", *own, *parameters]
         lines = layout("def ", Call("__init__", arguments, suffix=" -> None"), 1, ":")
         body = [f"{INDENT * 2}super().__init__()"]
@@ -63,9 +63,6 @@ class ClassWriter:
             self.members[len(above) + len(lines) + len(body)] = member.name
             body += self._member(member)
         return lines + body + [f"{INDENT * 2}{line}" if line else "" for line in extra]
-
-    def _ordered(self) -> list:  # type: ignore[type-arg]
-        return sorted(self.plan.parameters, key=lambda p: p.default is not None)
 
     def _member(self, member: Member) -> list[str]:
         attribute = f"self.{member.name}"
@@ -93,30 +90,32 @@ class ClassWriter:
     def _layer(self, layer: Layer, path: str) -> Call:
         args: list[str] = []
         for arg in layer.args:
-            text, is_default = self._argument(path, arg)
+            text, is_default = self._argument(path, arg, layer.cls.startswith("nn."))
             if not is_default:
                 args.append(f"{arg.name}={text}" if arg.keyword else text)
         return Call(layer.cls, args)
 
-    def _argument(self, path: str, arg: Arg) -> tuple[str, bool]:
+    def _argument(self, path: str, arg: Arg, torch_layer: bool) -> tuple[str, bool]:
         if not isinstance(arg.value, tuple):
             text = self.plan.fills[path, arg.name, -1]
             return text, arg.default != "required" and text == repr(arg.default)
         parts = [self.plan.fills[path, arg.name, i] for i in range(len(arg.value))]
         whole = f"({', '.join(parts)})"
         is_default = isinstance(arg.default, tuple) and whole == repr(arg.default)
-        return (parts[0] if len(set(parts)) == 1 else whole), is_default
+        # torch takes one number for equal axes; our own templates take what they declare.
+        short = torch_layer and len(set(parts)) == 1
+        return (parts[0] if short else whole), is_default
 
     def _instance(self, instance: Instance, path: str) -> Call:
         plan = self.planner.plan_of[id(instance)]
         args = []
-        for parameter in sorted(plan.parameters, key=lambda p: p.default is not None):
+        for parameter in plan.parameters:
             fill = self.plan.fills[path, parameter.name, -1]
             if parameter.default is not None:
                 if fill != repr(parameter.default):
                     args.append(f"{parameter.name}={fill}")
             else:
-                args.append(fill if parameter.name in _POSITIONAL else f"{parameter.name}={fill}")
+                args.append(fill if parameter.name in POSITIONAL else f"{parameter.name}={fill}")
         return Call(plan.name, args)
 
     def _forward(self, entry: Sequence[str], comments: bool, name: str) -> list[str]:
@@ -137,9 +136,6 @@ class ClassWriter:
             return fill if fill.isdigit() else f"self.{fill}"
 
         return re.sub("⟦(.+?)⟧", number, text)
-
-
-_POSITIONAL = {"in_channels", "out_channels", "width"}
 
 
 def _fit(head: str, text: str, tail: str) -> list[str]:

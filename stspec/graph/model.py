@@ -13,7 +13,7 @@ from typing import Any
 from stspec.ops.base import Op
 
 Side = str
-"""``input`` or ``output``: the edge of a node that a role names."""
+"""The edge of a node that a role names: ``input``, ``output``, or ``entry``, inside a block."""
 
 
 @dataclass(frozen=True, slots=True)

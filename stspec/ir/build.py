@@ -75,7 +75,8 @@ class _Builder:
         stage = tags["stage"]
         index = self.blocks[stage]
         self.blocks[stage] += 1
-        return self.scope.nest(name, graph, channels, x, block=index, **tags)
+        tags = {**tags, "roles": (*tags["roles"], *block.roles), "block": index}
+        return self.scope.nest(name, graph, channels, x, **tags)
 
     def _sequence(self, name: str, layers: tuple[Layer, ...], x: Ref, tags: dict[str, Any]) -> Ref:
         self.unit = None

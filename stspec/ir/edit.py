@@ -45,6 +45,21 @@ def insert_after(graph: Graph, node: Node, new: Node) -> Graph:
     return graph.with_nodes(tuple(nodes), output)
 
 
+def insert_entry(owner: Graph, node: Node, new: Node) -> Graph:
+    """Let a new node inside a block read the block's input, and all inside read the new one."""
+    block = node.body
+    assert isinstance(block, Graph)
+    entry = block.inputs[0]
+    name = free_name(block, new.name)
+    moved = tuple(
+        replace(n, inputs=tuple(name if value == entry else value for value in n.inputs))
+        for n in block.nodes
+    )
+    output = name if block.output == entry else block.output
+    first = replace(new, name=name, inputs=(entry,))
+    return swap(owner, node, replace(node, body=block.with_nodes((first, *moved), output)))
+
+
 def free_name(graph: Graph, name: str) -> str:
     """Return a name that no node of the graph has."""
     taken = {node.name for node in graph.nodes} | set(graph.inputs)

@@ -14,12 +14,12 @@ from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.graph import Graph, Node, Tags
 from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
-from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, swap
+from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, insert_entry, swap
 from stspec.ir.factorise import factorise
 from stspec.ir.pooling import pool_time
 from stspec.ir.select import FAMILIES, Site, matches, sites
 from stspec.ops.base import Op
-from stspec.ops.pool import AvgPool2d, AvgPool3d, MaxPool3d, Pool3d
+from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.ops.registry import OPS
 from stspec.schema.models import Selector
 from stspec.schema.spec import Each, Rule, Spec
@@ -59,6 +59,8 @@ def _alike(body: object, target: object) -> bool:
     for family in FAMILIES.values():
         if target == "conv2plus1d":
             return isinstance(body, FAMILIES["conv"])
+        if target is ClipTwin:
+            return isinstance(body, tuple(FAMILIES.values()))
         if isinstance(target, type) and issubclass(target, family):
             return isinstance(body, family)
     return isinstance(target, type) and isinstance(body, target)
@@ -67,10 +69,8 @@ def _alike(body: object, target: object) -> bool:
 def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
         assert isinstance(node.body, Op) and isinstance(rule.target, type)
-        fields = {k: v for k, v in node.body.model_dump().items() if k in rule.target.model_fields}
-        target = rule.target
-        if target is Pool3d:
-            target = AvgPool3d if isinstance(node.body, AvgPool2d | AvgPool3d) else MaxPool3d
+        target = clip_twin(node.body) if rule.target is ClipTwin else rule.target
+        fields = {k: v for k, v in node.body.model_dump().items() if k in target.model_fields}
         body = _make(rule, target, {**fields, **values})
         assert isinstance(body, Op)
         return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
@@ -116,7 +116,7 @@ def _insert(spec: Spec, rule: Rule, graph: Graph) -> Graph:
 
 
 def _channels_at(site: Site, side: str, channels: Mapping[str, int]) -> int:
-    if side == "input":
+    if side in ("input", "entry"):
         owner = site.path.rpartition(".")[0]
         return channels[f"{owner}.{site.node.inputs[0]}" if owner else site.node.inputs[0]]
     return channels[site.path]
@@ -127,22 +127,32 @@ def _side(selector: Selector, site: Site) -> str | None:
     tags = site.node.tags
     if selector.role is not None:
         return next((side for role, side in tags.roles if role in selector.role), None)
-    if selector.slot is not None and tags.slot in selector.slot:
-        return {"input": "input", "raw": "output"}.get(selector.point or "", "unit")
-    if selector.op is not None and isinstance(site.node.body, Op):
-        return "input" if selector.point == "input" else "output"
-    return None
+    if not isinstance(site.node.body, Op) or (selector.slot is None and selector.op is None):
+        return None
+    if selector.point == "input":
+        return "input"
+    is_unit = tags.slot is not None and selector.point != "raw"
+    return "unit" if is_unit else "output"
 
 
 def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
         if side == "unit":
             node = next(n for n in owner.nodes if n.tags.ends == node.tags.slot)
-        new = Node(free_name(owner, rule.name), body, (), Tags(rule=rule.path))
-        insert = insert_before if side == "input" else insert_after
-        return insert(owner, node, new)
+        beside_graph = isinstance(node.body, Graph) and side != "entry"
+        name = f"{node.name}_{rule.name}" if beside_graph else rule.name
+        new = Node(free_name(owner, name), body, (), Tags(rule=rule.path))
+        return INSERTS[side](owner, node, new)
 
     return edit
+
+
+INSERTS = {
+    "input": insert_before,
+    "entry": insert_entry,
+    "output": insert_after,
+    "unit": insert_after,
+}
 
 
 def _body(spec: Spec, rule: Rule, values: Mapping[str, Any], channels: int) -> Op | Graph:

@@ -103,9 +103,8 @@ class AvgPool2d(Pool2d):
 
 
 class Pool3d(Pool2d):
-    """Pooling over space and time: of what is converted, maximum or average."""
+    """Base of the poolings over space and time."""
 
-    kind: ClassVar[str] = "pool3d"
     layout: ClassVar[Layout | None] = "clip"
 
     kernel_t: int = Field(default=1, ge=1, description="temporal kernel")
@@ -137,7 +136,7 @@ class AvgPool3d(Pool3d):
     """Average over a window of space and time; padding counts as zeros."""
 
     kind: ClassVar[str] = "avg_pool3d"
-    module: ClassVar[str] = "AvgPool3d"
+    module: ClassVar[str] = "nn.AvgPool3d"
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return the shape that comes out; windows cut off in time are not offered."""
@@ -147,17 +146,28 @@ class AvgPool3d(Pool3d):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the separable form: torch's own is slow and knows no bfloat16 on CPU."""
-        kernel, stride, padding = self.arguments()
-        return Layer(
-            self.module,
-            (
-                Arg("kernel_size", kernel),
-                Arg("stride", stride),
-                Arg("padding", padding),
-                Arg("ceil_mode", self.ceil_mode, False),
-            ),
-            template="pool",
-        )
+        if self.time == Reach():
+            return _average("SpatialAvgPool3d", self.space, ceil_mode=self.ceil_mode)
+        if self.space == Reach():
+            return _average("TemporalAvgPool3d", self.time)
+        return _average("AvgPool3d", self.time, self.space, ceil_mode=self.ceil_mode)
+
+
+def _average(cls: str, *axes: Reach, ceil_mode: bool = False) -> Layer:
+    """Return an average pool of templates; one number each where it pools one kind of axis."""
+
+    def value(name: str) -> int | tuple[int, ...]:
+        numbers = tuple(getattr(axis, name) for axis in axes)
+        return numbers if len(axes) > 1 else numbers[0]
+
+    nothing = (0,) * len(axes) if len(axes) > 1 else 0
+    args = (
+        Arg("kernel_size", value("kernel")),
+        Arg("stride", value("stride")),
+        Arg("padding", value("padding"), nothing),
+        *((Arg("ceil_mode", True),) if ceil_mode else ()),
+    )
+    return Layer(cls, args, template="avg_pool3d")
 
 
 class TemporalPool(Op):

@@ -18,7 +18,7 @@ from stspec.blocks.heads import HEADS, Head
 from stspec.blocks.registry import BLOCKS
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.ops.base import Op
-from stspec.ops.pool import Pool3d
+from stspec.ops.twins import ClipTwin
 from stspec.ops.plugin import find_op
 from stspec.ops.registry import OPS
 from stspec.schema.models import Backbone, LayerKeys, Model, Policy, RuleKeys
@@ -241,9 +241,9 @@ def _target(node: Mapping, keys: RuleKeys) -> type[Op] | type[Block]:
     value = _scalar(node, "to" if keys.to else "insert")
     if keys.insert in BLOCKS:
         return BLOCKS[keys.insert]
-    if keys.to == "pool3d":
-        return Pool3d
-    others = sorted(BLOCKS) if keys.insert else ["conv2plus1d", "pool3d"]
+    if keys.to == ClipTwin.kind:
+        return ClipTwin
+    others = sorted(BLOCKS) if keys.insert else ["conv2plus1d", ClipTwin.kind]
     return find_op(value, others)
 
 

@@ -9,10 +9,10 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean
+from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, nearest
 from stspec.source.nodes import Mapping, Node, Scalar, describe, to_plain
 from stspec.source.nodes import Sequence as SequenceNode
 from stspec.source.where import Step, Where, locate, shown_path, walk
@@ -138,7 +138,8 @@ class _Report:
 
     def diagnose(self, details: Sequence[ErrorDetails]) -> list[Diagnostic]:
         """One diagnosis per mistake: an alternative that was not meant says nothing."""
-        found = self._resolve([(self._where(detail), detail) for detail in details], 0)
+        kept = [detail for detail in details if not _is_mistyped(detail, details)]
+        found = self._resolve([(self._where(detail), detail) for detail in kept], 0)
         unique = dict.fromkeys(found)
         return sorted(unique, key=lambda diagnostic: diagnostic.position)
 
@@ -193,17 +194,18 @@ class _Report:
                 choices += _choices(detail)
             elif (expected := _EXPECTED[detail["type"]]) not in kinds:
                 kinds.append(expected)
-        wanted = kinds + [f"`{choice}`" for choice in choices]
         help = _type_help(where.node, kinds)
-        if isinstance(where.node, Scalar) and isinstance(where.node.value, str) and choices:
-            help = help or did_you_mean(where.node.value, choices)
-        return self._wrong(where, " or ".join(wanted), help)
+        if isinstance(where.node, Scalar) and isinstance(where.node.value, str):
+            near = nearest(where.node.value, choices)
+            help = f"did you mean `{near}`?" if near and not help else help
+        wanted = kinds + [f"`{choice}`" for choice in choices]
+        return self._wrong(where, _either(wanted), help)
 
     def _one(self, where: Where, detail: ErrorDetails) -> Diagnostic:
         kind = detail["type"]
         context: dict[str, Any] = detail.get("ctx") or {}
         if kind in _UNKNOWN:
-            return self._unknown_key(where, str(detail["loc"][-1]), detail["loc"])
+            return self._unknown_key(where, str(detail["loc"][-1]))
         if kind in _MISSING:
             return self._missing_key(where, str(detail["loc"][-1]))
         if detail["loc"] and detail["loc"][-1] == "[key]":
@@ -221,16 +223,17 @@ class _Report:
             return self._unknown_choice(where, _quoted(str(context.get("expected_tags", ""))))
         if isinstance(context.get("error"), ValueError | AssertionError):
             return self._value_error(where, context["error"])
-        label = Label(_value_span(where), f"found {describe(where.node)}")
-        return Diagnostic("bad-value", f"{self._name(where)} has a value that cannot be", (label,))
+        label = Label(where.node.span, "does not have the expected form")
+        message = f"{self._name(where)} cannot be {describe(where.node)}"
+        return Diagnostic("bad-value", message, (label,))
 
-    def _unknown_key(self, where: Where, name: str, loc: tuple[Step, ...]) -> Diagnostic:
+    def _unknown_key(self, where: Where, name: str) -> Diagnostic:
         mapping = where.node
         key = mapping.key(name) if isinstance(mapping, Mapping) else None
-        span = key.span if key else _value_span(where)
+        span = key.span if key else where.node.span
         inside = shown_path((*self.path, *where.path))
         message = f"`{inside}` has no key `{name}`" if inside else f"there is no key `{name}`"
-        choices = _fields(self.model, loc[:-1])
+        choices = _fields(self.model, where)
         taken = mapping.keys() if isinstance(mapping, Mapping) else ()
         choices += self.also if not where.path else ()
         help = did_you_mean(name, [choice for choice in choices if choice not in taken])
@@ -253,14 +256,14 @@ class _Report:
         return Diagnostic("bad-key", message, (label,))
 
     def _wrong(self, where: Where, expected: str, help: str | None) -> Diagnostic:
-        label = Label(_value_span(where), f"expected {expected}, found {describe(where.node)}")
+        label = Label(where.node.span, f"expected {expected}, found {describe(where.node)}")
         message = f"{self._name(where)} must be {expected}"
         return Diagnostic("wrong-type", message, (label,), help)
 
     def _unknown_choice(self, where: Where, choices: list[str]) -> Diagnostic:
         found = describe(where.node)
         message = f"{self._name(where)} cannot be {found}"
-        label = Label(_value_span(where), "not one of the choices")
+        label = Label(where.node.span, "not one of the choices")
         written = where.node.value if isinstance(where.node, Scalar) else ""
         help = did_you_mean(str(written), choices) or None
         return Diagnostic("unknown-choice", message, (label,), help)
@@ -268,7 +271,7 @@ class _Report:
     def _out_of_range(self, where: Where, kind: str, context: dict[str, Any]) -> Diagnostic:
         reads, name, verdict = _RANGES[kind]
         message = f"{self._name(where)} must be {reads} {_number(context.get(name))}"
-        label = Label(_value_span(where), f"{describe(where.node)} is {verdict}")
+        label = Label(where.node.span, f"{describe(where.node)} is {verdict}")
         return Diagnostic("out-of-range", message, (label,))
 
     def _bad_length(self, where: Where, kind: str, context: dict[str, Any]) -> Diagnostic:
@@ -283,7 +286,7 @@ class _Report:
             has = f"has {len(where.node) or 'none'}"
         else:
             has = f"has {len(str(getattr(where.node, 'value', '')))}"
-        return Diagnostic("bad-length", message, (Label(_value_span(where), has),))
+        return Diagnostic("bad-length", message, (Label(where.node.span, has),))
 
     def _value_error(self, where: Where, error: ValueError | AssertionError) -> Diagnostic:
         code, help = "bad-value", None
@@ -307,6 +310,18 @@ def _is_other_kind(branch: list[tuple[Where, ErrorDetails]], known: int) -> bool
     )
 
 
+def _is_mistyped(missing: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether a key is missing only since it was mistyped, which is told of the unknown key."""
+    if missing["type"] not in _MISSING:
+        return False
+    *inside, name = missing["loc"]
+    others = [d["loc"] for d in details if d["type"] in _UNKNOWN and len(d["loc"]) > len(inside)]
+    return any(
+        list(loc[:-1]) == inside and nearest(str(loc[-1]), [str(name)]) is not None
+        for loc in others
+    )
+
+
 def _choices(detail: ErrorDetails) -> list[str]:
     return _quoted(str((detail.get("ctx") or {}).get("expected", "")))
 
@@ -315,6 +330,10 @@ def _quoted(text: str) -> list[str]:
     """The choices in pydantic's "'max', 'avg' or 3"."""
     parts = re.findall(r"'((?:[^'\\]|\\.)*)'|([^\s,']+)", text)
     return [quoted or bare for quoted, bare in parts if quoted or bare != "or"]
+
+
+def _either(wanted: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
 
 
 def _number(value: object) -> str:
@@ -346,10 +365,6 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value_span(where: Where) -> Span:
-    return where.node.span
-
-
 def _head_span(where: Where) -> Span:
     """Where to point for a mapping as a whole: at itself on one line, else at its key."""
     span = where.node.span
@@ -360,13 +375,15 @@ def _head_span(where: Where) -> Span:
     return where.node.entries[0][0].span if where.node.entries else span
 
 
-def _fields(model: type[BaseModel], loc: tuple[Step, ...]) -> tuple[str, ...]:
-    """The keys that a mapping at a path below the model may have."""
+def _fields(model: type[BaseModel], where: Where) -> tuple[str, ...]:
+    """The keys that the mapping at a place below the model may have."""
     candidates: list[Any] = [model]
-    for step in loc:
-        below = [t for c in candidates for t in _below(c, step)]
-        named = [t for c in candidates for t in _members(c) if getattr(t, "__name__", "") == step]
-        candidates = below or named or candidates
+    for known in range(len(where.path) + 1):
+        for tag in (name for at, name in where.tags if at == known):
+            named = [t for c in candidates for t in _members(c, tag)]
+            candidates = named or candidates
+        if known < len(where.path):
+            candidates = [t for c in candidates for t in _below(c, where.path[known])]
     models = [t for c in candidates for t in _members(c) if _is_model(t)]
     return tuple(dict.fromkeys(key for found in models for key in field_keys(found)))
 
@@ -380,14 +397,18 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _members(kind: Any) -> list[Any]:
-    """The alternatives of an annotation, looking through Annotated, Optional and unions."""
-    origin = typing.get_origin(kind)
+def _members(kind: Any, tag: str | None = None) -> list[Any]:
+    """The alternatives of an annotation, through Annotated, Optional and unions.
+
+    With a tag only those that pydantic calls so: by their class or by a `Tag`.
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return _members(typing.get_args(kind)[0])
+        tagged = any(isinstance(extra, Tag) and extra.tag == tag for extra in args[1:])
+        return _members(args[0], None if tagged else tag)
     if origin in (typing.Union, types.UnionType):
-        return [member for arg in typing.get_args(kind) for member in _members(arg)]
-    return [kind]
+        return [member for arg in args for member in _members(arg, tag)]
+    return [kind] if tag is None or getattr(kind, "__name__", None) == tag else []
 
 
 def _below(kind: Any, step: Step) -> list[Any]:

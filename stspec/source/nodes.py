@@ -8,6 +8,8 @@ Rules that every tree keeps:
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -114,7 +116,7 @@ def to_plain(node: Node) -> Plain:
 
 
 def describe(node: Node) -> str:
-    """What a message says was found: `a mapping`, `a list`, `"8 frames"`, `true`, `nothing`."""
+    """What a message says was found: `a mapping`, `a list`, `"8 frames"`, `true`, `null`."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
@@ -125,5 +127,7 @@ def describe(node: Node) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{value}"' if len(value) <= 40 else f'"{value[:39]}…"'
+        return json.dumps(value if len(value) <= 40 else value[:39] + "…", ensure_ascii=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return repr(value)
