@@ -61,22 +61,26 @@ def parse_overrides(
     return parsed, errors
 
 
-def parse_path(text: str, span: Span, origin: Origin) -> tuple[Scalar, ...]:
-    """The segments of a dotted path that starts where `span` does.
+def parse_path(
+    text: str, span: Span, origin: Origin, *, in_text: bool = True
+) -> tuple[Scalar, ...]:
+    """The segments of a dotted path that stands at `span` (not `in_text`: is said there).
 
     Raises:
         SpecError: `bad-path`, for an empty segment or white space, or too many segments.
     """
     # Segments can be told apart only where the text stands as it is (no quotes, one line).
-    exact = span.line == span.end_line and span.end_column - span.column == len(text)
+    exact = in_text and span.line == span.end_line and span.end_column - span.column == len(text)
     segments: list[Scalar] = []
     column = span.column
     for part in text.split("."):
         end = column + len(part)
         at = Span(span.file, span.line, column, span.line, end) if exact else span
         if not part or part != part.strip() or any(c.isspace() for c in part):
-            what = "is an empty key" if not part.strip() else "has a space"
-            raise _error("bad-path", f"the path `{text}` {what}", at, "expected a key", _EXAMPLE)
+            what = "a space" if part.strip() else "an empty key"
+            raise _error(
+                "bad-path", f"the path `{text}` has {what}", at, "expected a key", _EXAMPLE
+            )
         segments.append(Scalar(part, at, origin))
         column = end + 1
     if len(segments) > MAX_DEPTH:
@@ -112,8 +116,8 @@ def _parse_text(text: str, line: int) -> Override:
 
 def _parse_pair(pair: tuple[str, Any], span: Span) -> Override:
     path, value = pair
-    point = Span(span.file, span.line, span.column, span.line, span.column)
-    return Override(parse_path(path, point, ("override",)), from_python(value, span))
+    segments = parse_path(path, span, ("override",), in_text=False)
+    return Override(segments, from_python(value, span, origin=("override",)))
 
 
 def put(tree: Mapping, override: Override) -> Mapping:
@@ -171,12 +175,11 @@ def _put_item(node: Sequence, override: Override, at: int) -> Sequence:
 
 def _no_such_path(override: Override, at: int, node: Node, reason: str) -> SpecError:
     here = f"`{dotted(override.path[:at])}`"
-    labels = (
-        Label(override.path[at].span, f"{here} {reason}"),
-        Label(node.span, f"{here} is set here", primary=False),
-    )
+    labels = [Label(override.path[at].span, f"{here} {reason}")]
+    if node.span != labels[0].span:  # in Python both may be the same call
+        labels.append(Label(node.span, f"{here} is set here", primary=False))
     message = f"the path `{override.dotted}` leads nowhere"
-    return SpecError(Diagnostic("no-such-path", message, labels, f"set {here} as a whole"))
+    return SpecError(Diagnostic("no-such-path", message, tuple(labels), f"set {here} as a whole"))
 
 
 def _error(code: str, message: str, span: Span, label: str, help: str | None = None) -> SpecError:

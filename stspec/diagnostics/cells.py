@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 TAB = "    "
+_LONGEST = 500
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -34,7 +35,9 @@ def shown(character: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal would act on."""
+    """The text on one line, with nothing in it that a terminal would act on, cut where long."""
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
     if text.isascii() and text.isprintable():
         return text
     return "".join(" " if c in "\n\t\r" else shown(c) for c in text)

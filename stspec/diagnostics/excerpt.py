@@ -9,15 +9,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from stspec.diagnostics.cells import cells, printable, shown
-from stspec.diagnostics.values import Label
+from stspec.diagnostics.values import Label, Span
 
 Paint = Callable[[str, str], str]
 """(text, style) to the text in that style; styles are `primary`, `secondary` and `gutter`."""
 
 # Text that starts right of this many cells before the edge is moved left, to be readable.
 _LEAST_TEXT = 40
+# Longer lines are not measured as a whole.
+_LONG_LINE = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,13 @@ def excerpt(line: str, labels: Sequence[Label], width: int, paint: Paint) -> lis
         Rows in groups; the first row of a group is the line itself. There is more than one group
         where the line is too long to show all labels in one window.
     """
+    if len(line) > _LONG_LINE and labels:
+        return [g for label in labels for g in _of_long_line(line, label, width, paint)]
     marks = sorted((_mark(line, label) for label in labels), key=lambda m: (m.start, m.end))
-    text = [(shown(c), cells(shown(c)[0]) * len(shown(c))) for c in line]
+    text = [(shown(c), cells(shown(c)[0]) * len(shown(c))) for c in line[:_LONG_LINE]]
     total = max([sum(n for _, n in text), *(mark.end for mark in marks)])
+    if not marks:
+        return [["".join(part for part, _ in text)[:width]]]
     if total <= width:
         return [["".join(part for part, _ in text), *_under(marks, width, paint)]]
     groups = []
@@ -51,6 +58,17 @@ def excerpt(line: str, labels: Sequence[Label], width: int, paint: Paint) -> lis
         row, clipped = _window(text, mark, total, width)
         groups.append([row, *_under([clipped], width, paint)])
     return groups
+
+
+def _of_long_line(line: str, label: Label, width: int, paint: Paint) -> list[list[str]]:
+    """The excerpt of a line of which most is never shown: only the part around is measured."""
+    span = label.span
+    first = max(0, min(span.column, len(line)) - 1 - _LONG_LINE // 3)
+    part = line[first : first + _LONG_LINE]
+    end = span.end_column if span.end_line == span.line else len(line) + 1
+    end = max(min(end - first, len(part)), span.column - first + 1)
+    moved = Span(span.file, span.line, span.column - first, span.line, end)
+    return excerpt(part, [Label(moved, label.text, label.primary)], width, paint)
 
 
 def _mark(line: str, label: Label) -> Mark:
@@ -90,7 +108,7 @@ def _window(text: list[tuple[str, int]], mark: Mark, total: int, width: int) -> 
 
 def _under(marks: list[Mark], width: int, paint: Paint) -> list[str]:
     """Rows under a line: carets, the last label's text beside them, the others' hanging below."""
-    if any(a.end > b.start for a, b in zip(marks, marks[1:], strict=False)):
+    if any(a.end > b.start for a, b in pairwise(marks)):
         return [row for mark in marks for row in _under([mark], width, paint)]
     carets, at = "", 0
     for mark in marks:

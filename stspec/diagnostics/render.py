@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from stspec.diagnostics.cells import printable
 from stspec.diagnostics.excerpt import Paint, excerpt
 from stspec.diagnostics.texts import source_lines
 from stspec.diagnostics.values import Diagnostic, Label
+
+LinesOf = Callable[[str], list[str] | None]
 
 _RESET = "\x1b[0m"
 _BLUE, _CYAN, _BOLD = "\x1b[1;34m", "\x1b[1;36m", "\x1b[1m"
@@ -27,7 +30,8 @@ def render_terminal(
     40), but for paths and words that are longer.
     """
     width = max(width, 40)
-    return "\n\n".join("\n".join(_one(d, color, width)) for d in diagnostics)
+    lines_of = cache(source_lines)
+    return "\n\n".join("\n".join(_one(d, lines_of, color, width)) for d in diagnostics)
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
@@ -59,12 +63,14 @@ def _painter(diagnostic: Diagnostic, color: bool) -> Paint:
     return paint
 
 
-def _one(diagnostic: Diagnostic, color: bool, width: int) -> list[str]:
+def _one(diagnostic: Diagnostic, lines_of: LinesOf, color: bool, width: int) -> list[str]:
     paint = _painter(diagnostic, color)
     rows = _headline(diagnostic, paint, width)
     digits = max((len(str(label.span.line)) for label in diagnostic.labels), default=1)
     for i, labels in enumerate(_by_file(diagnostic.labels)):
-        rows += _file(labels, digits, width, paint, first=i == 0)
+        if i > 0:
+            rows.append(" " * (digits + 1) + paint("|", "gutter"))
+        rows += _file(labels, lines_of(labels[0].span.file), digits, width, paint, first=i == 0)
     if diagnostic.help:
         if diagnostic.labels and rows[-1].strip() != paint("|", "gutter"):
             rows.append(" " * (digits + 1) + paint("|", "gutter"))
@@ -101,10 +107,17 @@ def _by_file(labels: tuple[Label, ...]) -> list[list[Label]]:
     return list(files.values())
 
 
-def _file(labels: list[Label], digits: int, width: int, paint: Paint, *, first: bool) -> list[str]:
+def _file(
+    labels: list[Label],
+    lines: list[str] | None,
+    digits: int,
+    width: int,
+    paint: Paint,
+    *,
+    first: bool,
+) -> list[str]:
     span = labels[0].span
     position = printable(str(span))
-    lines = source_lines(span.file)
     arrow = paint("-->" if first else ":::", "gutter")
     shown = [lb for lb in labels if lines and lb.span.line <= len(lines) and lb.span.column > 0]
     indent = " " * digits
@@ -135,7 +148,7 @@ def _lines(
     numbered = paint(f"{number:>{digits}} |", "gutter")
     blank = " " * digits + " " + paint("|", "gutter")
     rows = []
-    for source, *under in excerpt(line, labels, room, paint) or [[line[:room]]]:
+    for source, *under in excerpt(line, labels, room, paint):
         rows.append(f"{numbered} {source}".rstrip())
         rows += [f"{blank} {row}".rstrip() for row in under]
     return rows

@@ -244,7 +244,9 @@ class _Report:
     def _missing_key(self, where: Where, name: str) -> Diagnostic:
         inside = shown_path((*self.path, *where.path))
         message = f"`{inside}` lacks the key `{name}`" if inside else f"the key `{name}` is missing"
-        label = Label(_head_span(where), f"expected the key `{name}` in here")
+        span, is_beside = _mapping_span(where)
+        text = "beside this key" if is_beside else "in here"
+        label = Label(span, f"expected the key `{name}` {text}")
         return Diagnostic("missing-key", message, (label,))
 
     def _bad_key(self, where: Where, kind: str) -> Diagnostic:
@@ -293,7 +295,7 @@ class _Report:
         if isinstance(error, InvalidError):
             code, help = error.code, error.help
             where = walk(where.node, error.at, key=where.key)
-        span = _head_span(where)
+        span, _ = _mapping_span(where)
         text = "" if isinstance(where.node, Mapping) else f"found {describe(where.node)}"
         return Diagnostic(code, str(error), (Label(span, text),), help)
 
@@ -365,14 +367,24 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _head_span(where: Where) -> Span:
-    """Where to point for a mapping as a whole: at itself on one line, else at its key."""
-    span = where.node.span
-    if span.line == span.end_line or not isinstance(where.node, Mapping):
-        return span
-    if where.key is not None:
-        return where.key.span
-    return where.node.entries[0][0].span if where.node.entries else span
+def _mapping_span(where: Where) -> tuple[Span, bool]:
+    """Where to point for a value as a whole, and whether that is one of a mapping's own keys.
+
+    At a value on the line of its key or of one line, at the key of a mapping below it, at the
+    first key of what has none.
+    """
+    span, key = where.node.span, where.key
+    if not isinstance(where.node, Mapping):
+        return span, False
+    if key is not None:
+        return (span if _one_line(span) and span.line == key.span.line else key.span), False
+    if where.node.entries and not where.path:
+        return where.node.entries[0][0].span, True
+    return span, False
+
+
+def _one_line(span: Span) -> bool:
+    return span.line == span.end_line
 
 
 def _fields(model: type[BaseModel], where: Where) -> tuple[str, ...]:

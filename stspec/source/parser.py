@@ -16,7 +16,7 @@ import yaml
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.source.marks import Place
 from stspec.source.nodes import MAX_DEPTH, Mapping, Node, Origin, Scalar, Sequence
-from stspec.source.scalars import NumberRangeError, is_integer, parse_plain
+from stspec.source.scalars import NumberRangeError, forbidden_character, is_integer, parse_plain
 from stspec.source.syntax import explain
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -184,22 +184,10 @@ class _Composer:
                 self._note(
                     "bad-number", "this number is too large", span, "does not fit in 64 bits"
                 )
-        elif not value.isascii() or not value.isprintable():
-            self._refuse_controls(value, span)
+        elif found := forbidden_character(value):
+            message = f"this text holds a control character ({found})"
+            self._note("bad-character", message, span, "escaped in this text")
         return Scalar(value, span, self.origin)
-
-    def _refuse_controls(self, value: str, span: Span) -> None:
-        for character in value:
-            code = ord(character)
-            control = (code < 0x20 and character not in "\n\t") or 0x7F <= code < 0xA0
-            if control or 0xD800 <= code < 0xE000:
-                self._note(
-                    "bad-character",
-                    f"this text holds a control character (U+{code:04X})",
-                    span,
-                    "escaped in this text",
-                )
-                return
 
     def _refuse_extras(self, event: Any) -> None:
         span = self._span(event)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping as AnyMapping
+from itertools import islice
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, display_path
 from stspec.source.nodes import MAX_DEPTH, Mapping, Node, Origin, Scalar, Sequence
+from stspec.source.scalars import forbidden_character
 
+# Frames of files below here are ours, not of whoever wrote the spec.
+_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 ORIGIN: Origin = ("python",)
 
 
-def caller_span(depth: int = 1) -> Span:
-    """The line of Python that called the function `depth` frames above the one asking."""
-    try:
-        frame = sys._getframe(depth + 1)
-    except ValueError:
+def caller_span() -> Span:
+    """The call, in the nearest file outside of stspec, that led here."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None:
         return Span("<python>", 1, 1, 1, 1)
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    name = file if file.startswith("<") else display_path(file)
-    return Span(name, line, 1, line, 1)
+    code = frame.f_code
+    name = code.co_filename
+    name = name if name.startswith("<") else display_path(name)
+    line, end_line, column, end_column = next(
+        islice(code.co_positions(), frame.f_lasti // 2, None), (None,) * 4
+    )
+    if line is None or end_line is None or column is None or end_column is None:
+        return Span(name, frame.f_lineno, 1, frame.f_lineno, 1)
+    return Span(name, line, column + 1, end_line, end_column + 1)
 
 
 def from_python(obj: Any, span: Span | None = None, *, origin: Origin = ORIGIN) -> Node:
@@ -66,7 +80,10 @@ def _scalar(obj: bool | int | float | str | None, span: Span, origin: Origin) ->
     # Subclasses (numpy.float64, string enums) become the plain value, so that repr is plain too.
     for kind in (bool, int, float, str):
         if isinstance(obj, kind):
-            value = kind.__str__(obj) if kind is str else kind(obj)
+            value = str.__str__(obj) if isinstance(obj, str) else kind(obj)
+            if isinstance(value, str) and (found := forbidden_character(value)):
+                message = f"this text holds a control character ({found})"
+                raise _error("bad-character", message, span)
             return Scalar(value, span, origin)
     return Scalar(None, span, origin)
 

@@ -54,6 +54,21 @@ def is_integer(text: str) -> bool:
     return _INT.fullmatch(text) is not None
 
 
+def forbidden_character(text: str) -> str | None:
+    """The first control character or lone surrogate of a text, as `U+001B`, or None.
+
+    Only escapes in quotes can bring one in; it would end up in terminals and generated source.
+    """
+    if text.isprintable():
+        return None
+    for character in text:
+        code = ord(character)
+        control = (code < 0x20 and character not in "\n\t") or 0x7F <= code < 0xA0
+        if control or 0xD800 <= code < 0xE000:
+            return f"U+{code:04X}"
+    return None
+
+
 def _integer(digits: str, base: int) -> int:
     if len(digits.lstrip("+-0")) > _MOST_DIGITS + 2:
         raise NumberRangeError(digits)
