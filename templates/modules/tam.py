@@ -1,0 +1,170 @@
+"""Temporal Aggregation Module (Fan et al., "More Is Less", NeurIPS 2019): every frame becomes a
+learned blend of its neighbours. Inputs and outputs are frames (N*T, C, H, W), frame-major; in
+channels-last memory their views as clips (N, C, T, H, W), and back, are free."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class Maximum(torch.autograd.Function):
+    """Elementwise maximum whose gradient goes to the greater operand, to the first on ties.
+
+    It keeps one byte per element; torch.maximum keeps both operands and divides the gradient of
+    ties by masked fills, which are slow on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, first: Tensor, second: Tensor) -> Tensor:
+        """Return the maximum of two tensors of one shape."""
+        ctx.save_for_backward(second > first)
+        return torch.maximum(first, second)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of both operands."""
+        (second_wins,) = ctx.saved_tensors
+        grad_second = grad * second_wins
+        return grad - grad_second, grad_second
+
+
+class TemporalAggregation(nn.Module):
+    """Depth-wise blend of an odd number of frames: relu(sum_i w_i * x[t + i - kernel // 2])."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class EvenTemporalAggregation(nn.Module):
+    """Depth-wise blend of an even number of frames, from t - kernel // 2 to t + kernel // 2 - 1."""
+
+    def __init__(self, channels: int, frames: int, kernel: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        weight = F.pad(self.weight, (0, 0, 0, 0, 0, 1))  # a last tap of zero makes it odd
+        out = F.relu(DepthwiseTemporalConv.apply(clip, weight), inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class DenseTemporalAggregation(nn.Module):
+    """Blend of an odd number of frames across all channels."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, channels, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        blend = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
+        out = F.relu(blend, inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class EvenDenseTemporalAggregation(nn.Module):
+    """Blend of an even number of frames, from t - kernel // 2 on, across all channels."""
+
+    def __init__(self, channels: int, frames: int, kernel: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, channels, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        half = self.weight.shape[2] // 2
+        padded = F.pad(clip, (0, 0, 0, 0, half, half - 1))
+        out = F.relu(F.conv3d(padded, self.weight), inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class MaxTemporalAggregation(nn.Module):
+    """Depth-wise maximum over weighted frames: relu(max_i w_i * x[t + i - kernel // 2])."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
+        taps = self.weight.to(x.dtype).flatten(1).unbind(1)  # each (C,)
+        padded = F.pad(clip, (0, 0, 0, 0, 0, 0, len(taps) // 2, (len(taps) - 1) // 2))
+        out = torch.zeros_like(clip)  # the maximum with zero is the ReLU
+        for i, tap in enumerate(taps):
+            out = Maximum.apply(out, padded[:, i : i + self.frames] * tap)
+        return out.permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+
+class DenseMaxTemporalAggregation(nn.Module):
+    """Maximum over frames, each blended across all channels by its tap."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, channels, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        taps = self.weight.unbind(2)  # each (C, C, 1, 1)
+        blends = F.conv2d(x, torch.cat(taps))  # (N*T, b*C, H, W)
+        clip = blends.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, b*C)
+        padded = F.pad(clip, (0, 0, 0, 0, 0, 0, len(taps) // 2, (len(taps) - 1) // 2))
+        out = torch.zeros_like(clip[..., : len(taps[0])])  # the maximum with zero is the ReLU
+        for i, blend in enumerate(padded.chunk(len(taps), -1)):
+            out = Maximum.apply(out, blend[:, i : i + self.frames])
+        return out.permute(0, 1, 4, 2, 3).flatten(0, 1)

@@ -1,0 +1,90 @@
+"""What every temporal module must stand: compilers, exporters, copies, layouts and dtypes."""
+
+import copy
+import pickle
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+def frames_like(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Normal values of a fixed seed, in channels-last memory."""
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return values.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def assert_same_function(
+    module: nn.Module, reference: Callable[..., Tensor], inputs: list[Tensor], atol: float = 1e-12
+) -> None:
+    """Values and gradients agree with a naive function of the inputs and the parameters."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    parameters = list(module.parameters())
+    ours, theirs = module(*leaves), reference(*leaves, *parameters)
+    assert ours.shape == theirs.shape
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=atol)
+    grad = frames_like(*ours.shape, seed=1)
+    wanted = [*leaves, *parameters]
+    pairs = zip(
+        torch.autograd.grad(ours, wanted, grad),
+        torch.autograd.grad(theirs, wanted, grad),
+        strict=True,
+    )
+    for got, expected in pairs:
+        torch.testing.assert_close(got, expected, rtol=1e-11, atol=atol * 100)
+
+
+def assert_any_layout(module: nn.Module, inputs: list[Tensor]) -> None:
+    """Contiguous frames give the values of channels-last ones, which stay channels-last.
+
+    In single precision: convolutions in double precision answer contiguously.
+    """
+    module, inputs = copy.deepcopy(module).float(), [x.float() for x in inputs]
+    expected = module(*inputs)
+    assert expected.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(module(*[x.contiguous() for x in inputs]), expected)
+
+
+def assert_portable(module: nn.Module, inputs: list[Tensor], frames: int) -> None:
+    """Compile, export, trace, copy and pickle give what the module gives."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    expected = module(*leaves)
+    wanted = [*leaves, *module.parameters()]
+    expected_grads = torch.autograd.grad(expected.square().sum(), wanted)
+
+    torch.compiler.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")(*leaves)
+    torch.testing.assert_close(compiled, expected)
+    compiled_grads = torch.autograd.grad(compiled.square().sum(), wanted)
+    torch.testing.assert_close(compiled_grads, expected_grads)
+
+    longer = [torch.cat((x, x.flip(0), x)) for x in inputs]
+    batch = torch.export.Dim("batch", min=2, max=16)
+    shapes = tuple({0: frames * batch} for _ in inputs)
+    exported = torch.export.export(module.eval(), tuple(inputs), dynamic_shapes=shapes).module()
+    with torch.no_grad():
+        with warnings.catch_warnings():  # torch.jit is deprecated, and in use
+            warnings.simplefilter("ignore", DeprecationWarning)
+            traced = torch.jit.trace(module, tuple(inputs))
+        for other in (exported, traced, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+            torch.testing.assert_close(other(*longer), module(*longer))
+
+
+def assert_low_precision(module: nn.Module, inputs: list[Tensor], atol: float) -> None:
+    """bfloat16 and float16 weights, and autocast, stay near double precision, gradients too."""
+    expected = module(*inputs)
+    for dtype in (torch.bfloat16, torch.float16):
+        small = copy.deepcopy(module).to(dtype)
+        out = small(*[x.to(dtype).requires_grad_() for x in inputs])
+        assert out.dtype == dtype
+        torch.testing.assert_close(out.double(), expected, rtol=0.02, atol=atol)
+        out.sum().backward()
+    single = copy.deepcopy(module).float()
+    leaves = [x.bfloat16().requires_grad_() for x in inputs]
+    with torch.autocast("cpu", torch.bfloat16):
+        out = single(*leaves)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.double(), expected, rtol=0.02, atol=atol)
+    out.sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in single.parameters())
