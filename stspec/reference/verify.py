@@ -1,0 +1,311 @@
+"""Does a spec reproduce someone's code? A table of rows, each compared with its oracle.
+
+A row names an oracle, a spec with overrides, and the importer of the code base::
+
+    stspec: 1
+    rows:
+      - {oracle: ibm_tam_resnet50_f8, spec: tam_resnet50, importer: ibm}
+      - {oracle: mm_tsm_r50, spec: tsm_resnet50, importer: mmaction2, set: {head.dropout: 0.5}}
+
+The clip's size and the number of classes are the oracle's. Weights are filled by their public
+keys, imported, and the model is run in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from stspec.diagnostics import SpecError
+from stspec.network import Network, load
+from stspec.reference.fill import fill_input, fill_state_dict
+from stspec.reference.oracle import Oracle, load_oracle
+from stspec.schema.validate import validate
+from stspec.source import Mapping as Tree
+from stspec.source import read_file
+from stspec.source.nodes import Sequence as TreeSequence
+from stspec.weights.importer import import_state_dict
+from stspec.weights.report import Imported
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FP64_TOLERANCE = 1e-9
+FP32_TOLERANCE = 1e-5
+ATTENTION_TOLERANCE = 1e-4
+"""Agreement, relative to the largest absolute logit; attention is worse conditioned in fp32."""
+
+
+class RowKeys(BaseModel):
+    """One row of a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    oracle: str = Field(description="name of the oracle")
+    spec: str | dict[str, Any] = Field(description="a model's name or file, or the spec itself")
+    importer: str | None = Field(default=None, description="code base; recognised by its keys")
+    set: dict[str, Any] = Field(default_factory=dict, description="overrides by path")
+
+
+class TableKeys(BaseModel):
+    """A table of rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    stspec: int
+    about: str | None = None
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, and where it was written."""
+
+    keys: RowKeys
+    node: Tree
+
+    @property
+    def name(self) -> str:
+        """Return the oracle's name."""
+        return self.keys.oracle
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: what was compared, whether it agrees, and the figures."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a row. ``parts`` tells where the two first part, if they do."""
+
+    name: str
+    checks: list[Check] = field(default_factory=list)
+    parts: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether everything agrees."""
+        return all(check.ok for check in self.checks)
+
+    def add(self, name: str, ok: bool, detail: str) -> None:
+        """Note a comparison."""
+        self.checks.append(Check(name, bool(ok), detail))
+
+
+def read_table(path: Path) -> list[Row]:
+    """Return the rows of a table.
+
+    Raises:
+        SpecError: if the table cannot be read, or a row lacks something.
+    """
+    tree = read_file(path)
+    validate(tree, TableKeys)
+    rows = tree.get("rows")
+    items = rows.items if isinstance(rows, TreeSequence) else ()
+    return [Row(validate(i, RowKeys), i) for i in items if isinstance(i, Tree)]
+
+
+def verify_table(table: Path, oracles: Path, only: Sequence[str] = ()) -> Iterator[Result]:
+    """Compare every row of a table with its oracle; ``only`` are names, where not all.
+
+    Raises:
+        SpecError: if the table cannot be read. A row that fails is a result, not an error.
+    """
+    for row in read_table(table):
+        if not only or row.name in only:
+            yield verify_row(row, oracles)
+
+
+def verify_row(row: Row, oracles: Path) -> Result:
+    """Compare one row with its oracle."""
+    result = Result(row.name)
+    try:
+        oracle = load_oracle(oracles, row.name)
+        network = _network(row, oracle, oracle.input)
+        imported = _import(row, oracle, network)
+    except SpecError as error:
+        result.add("compiles and loads", False, str(error))
+        return result
+    _check_state(result, oracle, imported)
+    _check_costs(result, row, oracle, network, imported)
+    _check_logits(result, oracle, network, imported)
+    return result
+
+
+def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
+    """Compile a row's spec for an input: (N, C, T, H, W), or (N*T, C, H, W) for an op alone."""
+    channels, height, width = shape[1], shape[-2], shape[-1]
+    overrides: list[tuple[str, Any]] = [
+        ("clip.size", [height, width]),
+        ("clip.channels", channels),
+    ]
+    if len(shape) == 5:
+        overrides.append(("clip.frames", shape[2]))
+    if len(oracle.logits.shape) and oracle.logits.size % shape[0] == 0:
+        overrides.append(("classes", max(1, oracle.logits.size // shape[0])))
+    overrides.extend(row.keys.set.items())
+    spec = row.node.get("spec")
+    target = spec if isinstance(spec, Tree) else str(row.keys.spec)
+    if isinstance(target, str) and target.endswith((".yaml", ".yml")):
+        folder = Path(row.node.span.file).parent
+        target = str(folder / target) if (folder / target).is_file() else target
+    return load(target, overrides)
+
+
+def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
+    public = fill_state_dict(dict(oracle.state_dict))
+    if not public and not network.state:
+        from stspec.weights.report import Report
+
+        return Imported({}, Report("nothing", ()))
+    return import_state_dict(public, network.state, row.keys.importer)
+
+
+def _check_state(result: Result, oracle: Oracle, imported: Imported) -> None:
+    report = imported.report
+    missing = [entry.key for entry in (*report.filled, *report.left_out) if not entry.inert]
+    detail = f"{len(report.loaded)} tensors loaded of {len(oracle.state_dict)} public ones"
+    if missing:
+        detail += f"; not accounted for: {', '.join(missing[:4])}"
+    result.add("state dict", report.complete, detail)
+
+
+def _check_costs(
+    result: Result, row: Row, oracle: Oracle, network: Network, imported: Imported
+) -> None:
+    params = network.facts.params + imported.report.inert_elements
+    result.add("params", params == oracle.params, f"{params:,} against {oracle.params:,}")
+    costed = _network(row, oracle, oracle.macs_input)
+    macs = sum(costed.facts.macs().values()) * _clips(oracle.macs_input, costed)
+    result.add("macs", macs == oracle.macs, f"{macs:,} against {oracle.macs:,}")
+
+
+def _clips(shape: tuple[int, ...], network: Network) -> int:
+    return shape[0] if len(shape) == 5 else shape[0] // (network.facts.input.frames or 1)
+
+
+def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Imported) -> None:
+    import torch
+
+    from stspec.module import build_module
+
+    model = build_module(network).eval()
+    state = {key: torch.from_numpy(value) for key, value in imported.state.items()}
+    model.load_state_dict(state, strict=False)
+    clip = torch.from_numpy(fill_input(oracle.input))
+    double = _run(model.double(), clip.double(), network)
+    wanted = oracle.logits_fp64 if oracle.logits_fp64 is not None else oracle.logits
+    _compare(result, oracle, double, wanted.reshape(-1))
+    if oracle.logits_fp64 is not None:
+        single = _run(model.float(), clip, network)
+        attends = any("attention" in fact.node.body.kind for fact in network.facts.operators())
+        limit = ATTENTION_TOLERANCE if attends else FP32_TOLERANCE
+        worst = _distance(single, oracle.logits.reshape(-1))
+        result.add("logits fp32", worst <= limit, f"{worst:.1e} of the largest, {limit:.0e} allowed")
+    if not result.ok:
+        result.parts = first_difference(model.double(), clip.double(), network, oracle, imported)
+
+
+def _run(model: nn.Module, clip: Tensor, network: Network) -> np.ndarray[Any, Any]:
+    import torch
+
+    frames = network.facts.input.frames or 1
+    with torch.no_grad():
+        if clip.dim() == 5:
+            out = model(clip)
+        else:
+            out = model(clip.unflatten(0, (-1, frames)).transpose(1, 2))
+            out = out.transpose(1, 2).flatten(0, 1) if out.dim() == 5 else out
+    return out.contiguous().numpy().reshape(-1)
+
+
+def _distance(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
+    if got.shape != wanted.shape:
+        return float("inf")
+    return float(np.abs(got - wanted).max() / max(float(np.abs(wanted).max()), 1e-30))
+
+
+def _compare(
+    result: Result, oracle: Oracle, got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
+) -> None:
+    if oracle.logits_fp64 is not None or oracle.fp64_maxdiff_over_std is None:
+        worst, limit, unit = _distance(got, wanted), FP64_TOLERANCE, "of the largest"
+    else:
+        same = got.shape == wanted.shape
+        worst = float(np.abs(got - wanted).max() / wanted.std()) if same else float("inf")
+        # Recorded figures have seven digits; fp32 itself is that far from the truth.
+        limit, unit = 10 * oracle.fp64_maxdiff_over_std, "standard deviations"
+    result.add("logits fp64", worst <= limit, f"{worst:.1e} {unit}, {limit:.1e} allowed")
+
+
+def first_difference(
+    model: nn.Module, clip: Tensor, network: Network, oracle: Oracle, imported: Imported
+) -> str | None:
+    """Return where our modules' statistics first leave the oracle's trace, in words."""
+    if not oracle.trace:
+        return None
+    ours = _statistics(model, clip, network)
+    names = _module_names(imported, set(ours))
+    for row in oracle.trace:
+        name = names.get(row.module, row.module)
+        if name not in ours:
+            continue
+        mean, std = ours[name]
+        scale = max(abs(row.std), 1e-12)
+        if abs(mean - row.mean) > 1e-4 * scale + 1e-6 or abs(std - row.std) > 1e-4 * scale + 1e-6:
+            return (
+                f"they part at {row.module} (ours: {name}): mean {row.mean:.6g}, std {row.std:.6g}"
+                f" there, mean {mean:.6g}, std {std:.6g} here"
+            )
+    return "every traced module agrees; they part behind the last"
+
+
+def _statistics(
+    model: nn.Module, clip: Tensor, network: Network
+) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    hooks = []
+
+    def watch(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            found[name] = (float(output.mean()), float(output.std()))
+
+        return hook
+
+    for name, module in model.named_modules():
+        if name:
+            hooks.append(module.register_forward_hook(watch(name)))
+    _run(model, clip, network)
+    for handle in hooks:
+        handle.remove()
+    return found
+
+
+def _module_names(imported: Imported, known: set[str]) -> dict[str, str]:
+    """Map public module names to ours: modules that own the same tensors are the same."""
+    owned: dict[str, list[str]] = {}
+    for entry in imported.report.loaded:
+        for source in entry.sources:
+            parts = source.split(".")
+            for i in range(1, len(parts)):
+                owned.setdefault(".".join(parts[:i]), []).append(entry.key)
+    names = {}
+    for module, keys in owned.items():
+        shared = keys[0].split(".")[:-1]
+        for key in keys[1:]:
+            parts = key.split(".")
+            same = [a == b for a, b in zip(shared, parts, strict=False)]
+            shared = shared[: same.index(False) if False in same else len(same)]
+        if shared and ".".join(shared) in known:
+            names[module] = ".".join(shared)
+    return names
