@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import secrets
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,20 @@ CONTAINERS = (
 
 SIDECAR = ".json"
 
+# What reading a damaged archive has been seen to raise, zipfile's own error being one of many.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -68,7 +83,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             state = dict(_tensors(archive, found))
     except BadFileError as error:
         raise _error(path, str(error), error.help) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+    except _DAMAGE as error:
         help_text = "download it again"
         raise _error(path, f"the file is cut short or damaged ({error})", help_text) from None
     except OSError as error:
@@ -103,9 +118,8 @@ def write_safetensors(
 
 def _find(root: Any) -> tuple[str, Mapping[Any, Any]]:
     """The state dict in what a file holds, and the keys that lead to it."""
-    if _has_tensors(root):
-        return "", root
     if isinstance(root, Mapping):
+        # Nested ones first: beside them lie tensors of the training loop (`best_prec1`).
         nested: list[tuple[tuple[str, ...], Any]] = [((key,), root.get(key)) for key in CONTAINERS]
         nested += [
             ((*path, key), inner.get(key))
@@ -113,7 +127,7 @@ def _find(root: Any) -> tuple[str, Mapping[Any, Any]]:
             if isinstance(inner, Mapping)
             for key in CONTAINERS
         ]
-        for path, inner in nested:
+        for path, inner in (*nested, ((), root)):
             if isinstance(inner, Mapping) and _has_tensors(inner):
                 return ".".join(path), inner
     raise BadFileError(_nothing(root), "save the module's `state_dict()` with torch.save instead")

@@ -122,10 +122,8 @@ def unexpected(piece: Piece) -> Entry:
     name, shape = piece.sources[0], piece.array.shape
     if is_counter(piece.key):
         return Entry(name, "counter", shape)
-    there = "" if piece.key == name else f" `{piece.key}`"
-    return Entry(
-        name, "left_out", shape, piece.sources, reason=f"the model has no{there or ' such'} tensor"
-    )
+    ours = "such key" if piece.key == name else f"`{piece.key}`"
+    return Entry(name, "left_out", shape, piece.sources, reason=f"the model has no {ours}")
 
 
 def foreign(

@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template
 
-
 WRAPPERS = ("module.", "_orig_mod.")
 """What torch's DataParallel and compile put in front of every key."""
 

@@ -113,13 +113,12 @@ def test_ibm_tam_becomes_one_kernel_per_module(name: str) -> None:
 # ----------------------------------------------------- tsn-pytorch and its descendants
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*named("tsm_resnet"), *named("tsm_tsn_resnet50"), "tsnpt_resnet50_rgb_s3", *named("mm_ts")],
-)
+WRAPPED = [*named("tsm_resnet"), *named("tsm_tsn_resnet50"), "tsnpt_resnet50_rgb_s3"]
+WRAPPED += [*named("mm_tsn_r"), *named("mm_tsm_r")]
+
+
+@pytest.mark.parametrize("name", WRAPPED)
 def test_wrapped_resnets_are_torchvisions(name: str) -> None:
-    if "mobilenet" in name:
-        pytest.skip("has a test of its own")
     flat = torchvision_of(name)
     ours = mapped(name, expected=flat)
     within = {key: shape for key, shape in ours.items() if ".nl." not in key}

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stspec.diagnostics import SpecError
+from stspec.weights.importer_file import read_importer
+from stspec.weights.library import load_importer
+from stspec.weights.rules import Importer
+
+HEAD = "stspec: 1\nabout: a code base\ncode_base: https://example.org/code\n"
+
+
+def read(tmp_path: Path, text: str) -> Importer:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD + text)
+    return read_importer(path, load_importer)
+
+
+def only(importer: Importer, key: str) -> str:
+    (route,) = importer.routes(key)
+    return route.key
+
+
+def test_rules_apply_in_order_each_once(tmp_path: Path) -> None:
+    importer = read(
+        tmp_path,
+        """
+rules:
+  - rename: "a.{leaf}"
+    to: "b.{leaf}"
+  - rename: "b.{leaf}"
+    to: "a.b.{leaf}"
+  - rename: "a.{leaf}"
+    to: "never.{leaf}"
+""",
+    )
+    assert only(importer, "a.weight") == "a.b.weight"
+    assert only(importer, "b.weight") == "a.b.weight"
+    assert only(importer, "c.weight") == "c.weight"
+
+
+def test_several_targets_fork_and_all_go_on(tmp_path: Path) -> None:
+    importer = read(
+        tmp_path,
+        """
+rules:
+  - rename: "new_fc.{leaf}"
+    to: ["fc.{leaf}", "head.{leaf}"]
+  - rename: "head.{leaf}"
+    to: "classifier.{leaf}"
+""",
+    )
+    assert [r.key for r in importer.routes("new_fc.bias")] == ["fc.bias", "classifier.bias"]
+
+
+def test_a_dropped_key_goes_no_further(tmp_path: Path) -> None:
+    importer = read(
+        tmp_path,
+        """
+rules:
+  - {drop: "aux.{rest...}", reason: unused, inert: true}
+  - {rename: "aux.{rest...}", to: "{rest...}"}
+""",
+    )
+    (route,) = importer.routes("aux.conv.weight")
+    assert (route.dropped, route.inert, route.key) == ("unused", True, "aux.conv.weight")
+
+
+def test_prefixes_and_wrappers_are_taken_off(tmp_path: Path) -> None:
+    importer = read(tmp_path, "prefixes: [net., backbone.]\n")
+    assert only(importer, "module._orig_mod.backbone.net.conv.weight") == "conv.weight"
+    assert only(importer, "conv.net.weight") == "conv.net.weight"
+
+
+def test_a_child_comes_before_its_parent(tmp_path: Path) -> None:
+    importer = read(
+        tmp_path,
+        """
+extends: tsn_pytorch
+prefixes: [wrapped.]
+rules:
+  - {rename: "head.{leaf}", to: "new_fc.{leaf}"}
+""",
+    )
+    assert importer.routes("wrapped.base_model.head.bias")[0].key == "fc.bias"
+
+
+def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
+    """Code, message and line of every diagnosis of a file."""
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, text)
+    return [(d.code, d.message, d.labels[0].span.line - 3) for d in caught.value.diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("rule: []\n", "unknown-key", "an importer has no key `rule`"),
+        ("rules: 3\n", "wrong-type", "expected a list"),
+        ("rules: [x]\n", "wrong-type", "a rule is a mapping"),
+        ("rules: [{about: x}]\n", "bad-rule", "a rule has exactly one of `rename`"),
+        ("rules: [{rename: a, drop: b}]\n", "bad-rule", "a rule has exactly one of"),
+        ("rules: [{rename: a, to: b, dim: 2}]\n", "unknown-key", "a rename rule has no key `dim`"),
+        ("rules: [{rename: a}]\n", "missing-key", "`to` is missing"),
+        ("rules: [{drop: a}]\n", "missing-key", "`reason` is missing"),
+        ("rules: [{drop: a, reason: b, inert: 1}]\n", "wrong-type", "`inert` is true or false"),
+        ("rules: [{rename: 'a.{Leaf}', to: b}]\n", "bad-pattern", "a capture is written"),
+        ("rules: [{rename: 'a.{leaf}', to: '{lief}'}]\n", "unknown-capture", "`lief` is captured"),
+        ("rules: [{rename: a, to: b, with: {x: [1]}}]\n", "unknown-capture", "`x` is captured"),
+        ("rules: [{rename: 'a.{x}', to: b, with: [x]}]\n", "wrong-type", "`with` maps captures"),
+        ("rules: [{rename: 'a.{x}', to: b, with: {x: {1: 0.1}}}]\n", "wrong-type", "expected text"),
+        ("rules: [{stack: 'a.{i}', to: a, along: j, dim: 0}]\n", "unknown-capture", "`j`"),
+        ("rules: [{stack: 'a.{i}', to: a, along: i, dim: 9}]\n", "wrong-type", "`dim` is an axis"),
+        ("recognise: ['{x']\n", "bad-pattern", "a capture is written"),
+        ("extends: other.yaml\n", "bad-parent", "an importer extends one that comes with"),
+        ("extends: ibn\n", "unknown-importer", "there is no importer named `ibn`"),
+        ("prefixes: [{}]\n", "wrong-type", "expected text"),
+    ],
+)
+def test_mistakes_are_answered(tmp_path: Path, text: str, code: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, text)
+    found = caught.value.diagnostics[0]
+    assert found.code == code
+    assert message in found.message
+
+
+def test_all_mistakes_at_once_and_in_place(tmp_path: Path) -> None:
+    found = diagnoses(
+        tmp_path,
+        "rules:\n  - {rename: a}\n  - {rename: a, to: b}\n  - {drop: a}\nrecognise: ['}']\n",
+    )
+    assert [(code, line) for code, _, line in found] == [
+        ("missing-key", 2),
+        ("missing-key", 4),
+        ("bad-pattern", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "code"), [("2", "newer-language"), ("0", "bad-version"), ("x", "wrong-type")]
+)
+def test_versions(tmp_path: Path, version: str, code: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD.replace("stspec: 1", f"stspec: {version}"))
+    with pytest.raises(SpecError) as caught:
+        read_importer(path, load_importer)
+    assert caught.value.diagnostics[0].code == code
+
+
+def test_what_is_missing_at_the_top(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("stspec: 1\nabout: x\n")
+    with pytest.raises(SpecError) as caught:
+        read_importer(path, load_importer)
+    assert caught.value.diagnostics[0].message == "`code_base` is missing"
