@@ -40,6 +40,7 @@ def write_output(path: Path, text: str) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SpecError(
-            Diagnostic("cannot-write", f"cannot write {path}: {reason}",
-                       help="name another file with -o")  # fmt: skip
+            Diagnostic(
+                "cannot-write", f"cannot write {path}: {reason}", help="name another file with -o"
+            )
         ) from error

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.blocks.base import MODULE_INPUT, MODULE_OUTPUT, Block
+from stspec.blocks.base import BLOCK_OUTPUT, MODULE_INPUT, MODULE_OUTPUT, Block
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Add, Concat
 
@@ -23,10 +23,12 @@ class Fire(Block):
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the convolutions and, where asked for, the bypass."""
-        y = scope.unit("squeeze", x, width=self.squeeze, kernel=1, norm="bn_squeeze", act="relu_squeeze")
+        y = scope.unit(
+            "squeeze", x, width=self.squeeze, kernel=1, norm="bn_squeeze", act="relu_squeeze"
+        )
         one = scope.unit("expand1x1", y, width=self.expand, kernel=1, norm="bn1x1", act="relu1x1")
         three = scope.unit("expand3x3", y, width=self.expand, kernel=3, norm="bn3x3", act="relu3x3")
-        roles = MODULE_OUTPUT + (("block_output", "output"),)
+        roles = (*MODULE_OUTPUT, *BLOCK_OUTPUT)
         if not self.bypass or x.channels != 2 * self.expand:
             return scope.add("concat", Concat(), one, three, roles=roles)
         scope.kind = "bypass_fire"

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stspec.blocks.base import MODULE_INPUT, MODULE_OUTPUT, Block
-from stspec.blocks.units import ConvUnit, unit
+from stspec.blocks.base import BLOCK_OUTPUT, MODULE_INPUT, MODULE_OUTPUT, Block
+from stspec.blocks.units import nested_unit
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Concat
 from stspec.ops.pool import AvgPool2d, MaxPool2d
@@ -46,25 +46,20 @@ class Inception(Block):
             scope.kind = f"downsample_{scope.kind}"
         outs = []
         if self.branch1 is not None:
-            width = self.branch1
-            outs.append(
-                scope.sub("branch1", "conv_unit", x, lambda s, y: unit(s, y, slot="branch1", width=width))
-            )
+            outs.append(nested_unit(scope, "branch1", x, "branch1", width=self.branch1))
         outs.append(self._branch(scope, x, "branch2", self.branch2))
         outs.append(self._branch(scope, x, "branch3", self.branch3))
         outs.append(self._pool_branch(scope, x))
-        return scope.add("concat", Concat(), *outs, roles=MODULE_OUTPUT + (("block_output", "output"),))
+        return scope.add("concat", Concat(), *outs, roles=(*MODULE_OUTPUT, *BLOCK_OUTPUT))
 
     def _branch(self, scope: Scope, x: Ref, name: str, widths: list[int]) -> Ref:
         def build(sub: Scope, y: Ref) -> Ref:
             for i, width in enumerate(widths):
-                conv = {
-                    "width": width,
-                    "kernel": 3 if i else 1,
-                    "stride": self.stride if i == len(widths) - 1 else 1,
-                    "slot": f"{name}.{i}",
-                }
-                y = sub.sub(str(i), "conv_unit", y, lambda s, v, conv=conv: unit(s, v, **conv))
+                stride = self.stride if i == len(widths) - 1 else 1
+                kernel = 3 if i else 1
+                y = nested_unit(
+                    sub, str(i), y, f"{name}.{i}", width=width, kernel=kernel, stride=stride
+                )
             return y
 
         return scope.sub(name, "sequential", x, build)
@@ -79,9 +74,6 @@ class Inception(Block):
 
         def build(sub: Scope, y: Ref) -> Ref:
             y = sub.add("0", op, y, slot="branch4.0")
-            return sub.sub("1", "conv_unit", y, lambda s, v: unit(s, v, slot="branch4.1", width=width))
+            return nested_unit(sub, "1", y, "branch4.1", width=width)
 
         return scope.sub("branch4", "sequential", x, build)
-
-
-__all__ = ["ConvUnit", "Inception"]

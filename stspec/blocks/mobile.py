@@ -38,7 +38,9 @@ class InvertedResidual(Block):
             )
 
         roles = RESIDUAL_START if residual and self.expand != 1 else ()
-        y = scope.sub("conv", "sequential", x, build, roles=roles + (RESIDUAL_END if residual else ()))
+        y = scope.sub(
+            "conv", "sequential", x, build, roles=roles + (RESIDUAL_END if residual else ())
+        )
         if not residual:
             scope.kind = "linear_bottleneck"
             return scope.role(y, *BLOCK_OUTPUT)

@@ -13,6 +13,13 @@ from stspec.blocks.units import ConvSequence, ConvUnit
 BLOCKS: dict[str, type[Block]] = {
     block.kind: block
     for block in (
-        Basic, Bottleneck, ConvUnit, ConvSequence, Inception, InvertedResidual, Fire, NonLocal,
+        Basic,
+        Bottleneck,
+        ConvUnit,
+        ConvSequence,
+        Inception,
+        InvertedResidual,
+        Fire,
+        NonLocal,
     )
-}  # fmt: skip
+}

@@ -24,9 +24,15 @@ class Basic(Block):
         """Write conv1, conv2 and the shortcut."""
         shortcut = project(scope, x, self.width, self.stride)
         y = scope.unit(
-            "conv1", x, width=self.width, kernel=3, stride=self.stride,
-            norm="bn1", act="relu1", roles=RESIDUAL_START,
-        )  # fmt: skip
+            "conv1",
+            x,
+            width=self.width,
+            kernel=3,
+            stride=self.stride,
+            norm="bn1",
+            act="relu1",
+            roles=RESIDUAL_START,
+        )
         y = scope.unit("conv2", y, width=self.width, kernel=3, norm="bn2")
         return close(scope, y, shortcut)
 
@@ -62,9 +68,7 @@ def project(scope: Scope, x: Ref, width: int, stride: int) -> Ref:
     scope.kind = f"downsample_{scope.kind}"
 
     def build(sub: Scope, y: Ref) -> Ref:
-        return sub.unit(
-            "0", y, width=width, kernel=1, stride=stride, norm="1", slot="downsample"
-        )
+        return sub.unit("0", y, width=width, kernel=1, stride=stride, norm="1", slot="downsample")
 
     return scope.sub("downsample", "sequential", x, build, value="shortcut")
 

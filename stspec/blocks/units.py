@@ -50,3 +50,8 @@ def numbered(scope: Scope, x: Ref, *, slot: str, **conv: Any) -> Ref:
 def unit(scope: Scope, x: Ref, *, slot: str = "conv", **conv: Any) -> Ref:
     """Write a unit with the names conv, bn and relu."""
     return scope.unit("conv", x, norm="bn", act="relu", slot=slot, **conv)
+
+
+def nested_unit(scope: Scope, name: str, x: Ref, slot: str, **conv: Any) -> Ref:
+    """Write a unit as a graph of its own, for blocks whose units are modules."""
+    return scope.sub(name, "conv_unit", x, lambda sub, y: unit(sub, y, slot=slot, **conv))

@@ -123,9 +123,7 @@ class _Columns:
 
     def _collect(self) -> dict[Slot, Vector]:
         per_instance = [dict(self._values(instance)) for instance in self.plan.instances]
-        return {
-            slot: tuple(values[slot] for values in per_instance) for slot in per_instance[0]
-        }
+        return {slot: tuple(values[slot] for values in per_instance) for slot in per_instance[0]}
 
     def _values(self, instance: Instance) -> Iterator[tuple[Slot, Value]]:
         for slot, value, _ in instance.slots():

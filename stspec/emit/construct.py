@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from stspec.emit.forward import Boundary, Forward, Statement
 from stspec.graph import Graph, Node
-from stspec.ops.activation import Activation
 from stspec.ops.base import Layer, Layout, Op, Value
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
@@ -86,26 +85,22 @@ class Constructor:
     def _instance(
         self, graph: Graph, prefix: str, boundary: Boundary, names: dict[str, str]
     ) -> Instance:
-        layouts = self._layouts(graph, boundary.arrives)
-        forward = Forward(graph, prefix, self.facts, boundary, names, layouts)
+        forward = Forward(graph, prefix, self.facts, boundary, names)
         statements = forward.write()
         members = []
         for node in graph.nodes:
-            layout = forward.layout_at(node) if node.name in forward.values else "frames"
+            layout = forward.layout_at(node)
             member = self._member(node, prefix, layout, forward)
             if member is not None:
                 members.append(member)
         return Instance(prefix.rstrip("."), graph, members, statements, forward.frames)
 
-    def _layouts(self, graph: Graph, default: Layout) -> dict[str, Layout]:
-        return {}
-
     def _member(self, node: Node, prefix: str, layout: Layout, forward: Forward) -> Member | None:
         if isinstance(node.body, Op):
-            layer = node.body.layer(forward.site(node, layout))
+            layer = forward.layer(node, layout)
             return None if layer is None else Member(node.name, layer)
         path = f"{prefix}{node.name}."
-        if node.body.kind == "sequential":
+        if is_plain_sequence(node.body, layout):
             return Member(node.name, children=self._children(node.body, path, layout))
         return Member(node.name, instance=self._nested(node.body, path, layout))
 
@@ -116,19 +111,23 @@ class Constructor:
     def _children(self, graph: Graph, prefix: str, layout: Layout) -> list[Member]:
         boundary = Boundary(layout, layout)
         names = {name: name for name in graph.inputs}
-        # Members of nn.Sequential all run in its layout; operators learn their sites from it.
-        forced = {prefix + node.name: layout for node in graph.nodes}
-        forward = Forward(graph, prefix, self.facts, boundary, names, forced)
+        forward = Forward(graph, prefix, self.facts, boundary, names)
         children = []
         for node in graph.nodes:
-            if isinstance(node.body, Activation):
-                site = forward.site(node, layout)
-                children.append(Member(node.name, node.body.as_module(site)))
-            else:
-                member = self._member(node, prefix, layout, forward)
-                assert member is not None, f"{prefix}{node.name} cannot stand in a sequence"
-                children.append(member)
+            member = self._member(node, prefix, layout, forward)
+            assert member is not None, f"{prefix}{node.name} cannot stand in a sequence"
+            children.append(member)
         return children
+
+
+def is_plain_sequence(graph: Graph, layout: Layout) -> bool:
+    """Tell whether nn.Sequential can hold a graph: numbered members that run in one layout."""
+    if graph.kind != "sequential":
+        return False
+    numbers = [node.name for node in graph.nodes] == [str(i) for i in range(len(graph.nodes))]
+    return numbers and all(
+        isinstance(node.body, Graph) or node.body.layout in (None, layout) for node in graph.nodes
+    )
 
 
 def entry_layout(graph: Graph) -> Layout:

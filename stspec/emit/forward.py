@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stspec.graph import Graph, Node
 from stspec.ops.activation import Activation
-from stspec.ops.base import Layout, Op, Shape, Site
+from stspec.ops.base import Layer, Layout, Op, Shape, Site
 from stspec.ops.join import Concat
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
@@ -61,10 +61,9 @@ class Forward:
         facts: Facts,
         boundary: Boundary,
         names: Mapping[str, str],
-        layouts: Mapping[str, Layout],
     ) -> None:
         self.graph, self.prefix, self.facts = graph, prefix, facts
-        self.boundary, self.layouts = boundary, layouts
+        self.boundary = boundary
         self.uses = self._count_uses()
         self.last = self._last_uses()
         self.owner: dict[str, str] = {}
@@ -98,7 +97,8 @@ class Forward:
         expression = self._in_layout(out, self.boundary.leaves, "output")
         if self.statements and out.expression == self.statements[-1].target:
             last = self.statements.pop()
-            if expression == out.expression:
+            # A module call is typed Any: its result is returned by a name that is a Tensor.
+            if expression == out.expression and not last.expression.startswith("self."):
                 expression = last.expression
             else:
                 self.statements.append(last)
@@ -109,9 +109,7 @@ class Forward:
         path = self.prefix + node.name
         shape = self.facts[path].output
         layout = self.layout_at(node)
-        arguments = [
-            self._in_layout(self.values[name], layout, name) for name in node.inputs
-        ]
+        arguments = [self._in_layout(self.values[name], layout, name) for name in node.inputs]
         expression = self._expression(node, layout, arguments)
         head = self.values[node.inputs[0]].head if _follows(node) else node.name
         value = _Value(expression, layout, shape, head)
@@ -121,9 +119,6 @@ class Forward:
 
     def layout_at(self, node: Node) -> Layout:
         """Return the layout in which a node runs."""
-        path = self.prefix + node.name
-        if path in self.layouts:
-            return self.layouts[path]
         return preference(node.body) or self.values[node.inputs[0]].layout
 
     def _in_layout(self, value: _Value, layout: Layout | None, key: str) -> str:
@@ -138,13 +133,22 @@ class Forward:
         return FRAMES_OF.format(key)
 
     def _expression(self, node: Node, layout: Layout, arguments: list[str]) -> str:
-        site = self.site(node, layout)
-        if isinstance(node.body, Op) and node.body.layer(site) is None:
+        if isinstance(node.body, Op) and self.layer(node, layout) is None:
+            site = self.site(node, layout)
             template = node.body.function(site)
             if "{frames}" in template:
                 return template.format(*arguments, frames=self._frames(node.name, site.inputs[0]))
             return template.format(*arguments)
-        return f"self.{node.name}({', '.join(arguments)})"
+        name = f'get_submodule("{node.name}")' if node.name.isdigit() else node.name
+        return f"self.{name}({', '.join(arguments)})"
+
+    def layer(self, node: Node, layout: Layout) -> Layer | None:
+        """Return the module that a node constructs; a sequence's activations are modules too."""
+        assert isinstance(node.body, Op)
+        site = self.site(node, layout)
+        if self.graph.kind == "sequential" and isinstance(node.body, Activation):
+            return node.body.as_module(site)
+        return node.body.layer(site)
 
     def site(self, node: Node, layout: Layout) -> Site:
         """Return where a node stands."""

@@ -38,8 +38,15 @@ class ClassWriter:
         self.plan, self.planner, self.docstring = plan, planner, docstring
         self.members: dict[int, str] = {}
 
-    def write(self, *, entry: Sequence[str] = (), comments: bool = False, init: Sequence[str] = (),
-              parameters: Sequence[str] = (), input_name: str = "x") -> ClassText:  # fmt: skip
+    def write(
+        self,
+        *,
+        entry: Sequence[str] = (),
+        comments: bool = False,
+        init: Sequence[str] = (),
+        parameters: Sequence[str] = (),
+        input_name: str = "x",
+    ) -> ClassText:
         """Return the class; ``entry`` are statements in front of forward's own."""
         lines = [f"class {self.plan.name}(nn.Module):", *self._doc(1, self.docstring), ""]
         lines += self._init(lines, init, parameters)
@@ -50,8 +57,11 @@ class ClassWriter:
         pad = INDENT * indent
         if len(text) == 1:
             return [f'{pad}"""{text[0]}"""']
-        return [f'{pad}"""{text[0]}', *(f"{pad}{line}" if line else "" for line in text[1:]),
-                f'{pad}"""']  # fmt: skip
+        return [
+            f'{pad}"""{text[0]}',
+            *(f"{pad}{line}" if line else "" for line in text[1:]),
+            f'{pad}"""',
+        ]
 
     def _init(self, above: list[str], extra: Sequence[str], parameters: Sequence[str]) -> list[str]:
         own = [_parameter(p.name, p.annotation, p.default) for p in self.plan.parameters]
@@ -65,8 +75,11 @@ class ClassWriter:
         return lines + body + [f"{INDENT * 2}{line}" if line else "" for line in extra]
 
     def _member(self, member: Member) -> list[str]:
+        call = self._construct(member, member.name)
+        if member.name.isdigit():
+            return layout("self.", Call("add_module", [f'"{member.name}"', call]), 2)
         attribute = f"self.{member.name}"
-        lines = layout(f"{attribute} = ", self._construct(member, member.name), 2)
+        lines = layout(f"{attribute} = ", call, 2)
         if member.layer is not None:
             lines += [f"{INDENT * 2}{line.format(attribute)}" for line in member.layer.init]
         return lines
@@ -78,14 +91,7 @@ class ClassWriter:
             return self._instance(member.instance, path)
         children = member.children or []
         calls = [self._construct(child, f"{path}.{child.name}") for child in children]
-        if [child.name for child in children] == [str(i) for i in range(len(children))]:
-            return Call("nn.Sequential", list(_rolled(calls)))
-        named = [
-            Call(call.name, call.args, prefix=f'"{child.name}": ')
-            for child, call in zip(children, calls, strict=True)
-        ]
-        entries = ", ".join(call.flat() for call in named)
-        return Call("NamedSequential", [f"{{{entries}}}"])
+        return Call("nn.Sequential", list(_rolled(calls)))
 
     def _layer(self, layer: Layer, path: str) -> Call:
         args: list[str] = []

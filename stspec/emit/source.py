@@ -56,9 +56,13 @@ def emit_source(
 
 
 def _assemble(
-    spec: Spec, facts: Facts, hashes: Sequence[str], sources: list[str],
-    texts: list[ClassText], bodies: list[str],
-) -> Emitted:  # fmt: skip
+    spec: Spec,
+    facts: Facts,
+    hashes: Sequence[str],
+    sources: list[str],
+    texts: list[ClassText],
+    bodies: list[str],
+) -> Emitted:
     whole = "\n".join([*sources, *bodies])
     definitions = [*_conversions(whole, bodies), *sources, *bodies]
     code = "\n\n\n".join(definitions)
@@ -177,15 +181,14 @@ def _is_classifier(model: ClassPlan, slot: Slot) -> bool:
     return any(role == "classifier" for role, _ in node.tags.roles)
 
 
-def _model(
-    spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: Graph
-) -> ClassText:
+def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: Graph) -> ClassText:
     layout = entry_layout(graph)
     frames = facts.input.frames
     channels, height, width = facts.input.channels, facts.input.height, facts.input.width
     if layout == "frames":
+        folded = f"(N*{frames}, {channels}, {height}, {width})"
         entry = [
-            f"x = clip.transpose(1, 2).flatten(0, 1)  # (N*{frames}, {channels}, {height}, {width})",
+            f"x = clip.transpose(1, 2).flatten(0, 1)  # {folded}",
             "x = x.contiguous(memory_format=torch.channels_last)",
         ]
     else:
@@ -220,12 +223,17 @@ def _initialisation(layers: str) -> list[str]:
     convs = [name for name in ("nn.Conv2d", "nn.Conv3d") if re.search(rf"^{name}$", layers, re.M)]
     lines = []
     if convs:
-        test = f"type(module) is {convs[0]}" if len(convs) == 1 else f"type(module) in ({', '.join(convs)})"
+        test = (
+            f"type(module) is {convs[0]}"
+            if len(convs) == 1
+            else f"type(module) in ({', '.join(convs)})"
+        )
+        he = 'nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")'
         lines += [
             "",
             "for module in self.modules():",
             f"{INDENT}if {test}:",
-            f'{INDENT * 2}nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")',
+            f"{INDENT * 2}{he}",
         ]
     return lines
 

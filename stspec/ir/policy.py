@@ -19,8 +19,8 @@ from stspec.ir.factorise import factorise
 from stspec.ir.pooling import pool_time
 from stspec.ir.select import FAMILIES, Site, matches, sites
 from stspec.ops.base import Op
-from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.ops.registry import OPS
+from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.models import Selector
 from stspec.schema.spec import Each, Rule, Spec
 
@@ -171,11 +171,14 @@ def _values_along(rule: Rule, found: list[Site]) -> list[dict[str, Any]]:
     for total, site in enumerate(found):
         index = counts[site.stage]
         counts[site.stage] += 1
-        values.append({
-            name: value.values[(index if value.over == "stage" else total) % len(value.values)]
-            if isinstance(value, Each) else value
-            for name, value in rule.values.items()
-        })  # fmt: skip
+        values.append(
+            {
+                name: value.values[(index if value.over == "stage" else total) % len(value.values)]
+                if isinstance(value, Each)
+                else value
+                for name, value in rule.values.items()
+            }
+        )
     return values
 
 
@@ -186,7 +189,7 @@ def _found(selector: Selector, graph: Graph) -> list[Site]:
 def _nothing(rule: Rule, selector: Selector, graph: Graph) -> SpecError:
     """Say that a selector matches nothing, and which of its conditions is to blame."""
     every = list(sites(graph))
-    known = {
+    known: dict[str, list[Any]] = {
         "role": sorted({role for site in every for role in site.roles}),
         "slot": sorted({s.node.tags.slot for s in every if s.node.tags.slot}),
         "op": sorted({*OPS.names(), *FAMILIES}),

@@ -28,8 +28,12 @@ def pool_time(spec: Spec, graph: Graph) -> Graph:
         role = f"spatial_pool_{level}"
         site = next((s for s in sites(graph) if _has(s.node, role)), None)
         if site is None:
-            raise _error(spec, "beside", f"the backbone has no spatial pooling {level}",
-                         f"it has {_levels(graph)}")  # fmt: skip
+            raise _error(
+                spec,
+                "beside",
+                f"the backbone has no spatial pooling {level}",
+                f"it has {_levels(graph)}",
+            )
         if pooling.realise == "separate":
             graph = edit_owner(graph, site.path, lambda o, n, i=number: _separate(o, n, pooling, i))  # type: ignore[misc]
         else:
@@ -51,7 +55,9 @@ def _error(spec: Spec, key: str, message: str, help: str | None) -> SpecError:
     node = policy.get("pooling") if isinstance(policy, Mapping) else None
     at = node.get(key) if isinstance(node, Mapping) else None
     where = at or node or spec.tree
-    return SpecError(Diagnostic("bad-pooling", message, (Label(where.span, "asked for here"),), help))
+    return SpecError(
+        Diagnostic("bad-pooling", message, (Label(where.span, "asked for here"),), help)
+    )
 
 
 def _separate(owner: Graph, node: Node, pooling: Pooling, number: int) -> Graph:
@@ -91,5 +97,9 @@ def _stride(spec: Spec, owner: Graph, node: Node, pooling: Pooling) -> Graph:
         if isinstance(body, MaxPool3d) and pooling.op == "avg":
             new = AvgPool3d(**new.model_dump())
         return swap(owner, partner, replace(partner, body=new).tagged(rule="pooling"))
-    raise _error(spec, "realise", f"'{partner.name}' looks at single frames and cannot stride in time",
-                 "use realise: separate, or convert it to 3D first")  # fmt: skip
+    raise _error(
+        spec,
+        "realise",
+        f"'{partner.name}' looks at single frames and cannot stride in time",
+        "use realise: separate, or convert it to 3D first",
+    )

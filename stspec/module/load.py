@@ -83,4 +83,4 @@ def build_module(network: Network, *, canonical: bool = False) -> nn.Module:
     """
     emitted = network.emit(canonical=canonical)
     module = import_source(emitted)
-    return cast(nn.Module, getattr(module, emitted.class_name)())
+    return cast("nn.Module", getattr(module, emitted.class_name)())

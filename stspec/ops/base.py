@@ -1,4 +1,4 @@
-"""What an operator must say of itself: fields, shapes, parameters, cost, reach and PyTorch layer."""
+"""What an operator must say of itself: fields, shapes, parameters, cost, reach, PyTorch layer."""
 
 from __future__ import annotations
 

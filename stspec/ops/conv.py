@@ -163,7 +163,9 @@ def check_room(axis: str, size: int, reach: Reach, field: str) -> None:
     """
     if size + 2 * reach.padding < reach.kernel:
         padded = f" + 2 x {reach.padding} of padding" if reach.padding else ""
-        raise ShapeError(f"receives {axis} = {size}{padded} but its kernel needs {reach.kernel}", field)
+        raise ShapeError(
+            f"receives {axis} = {size}{padded} but its kernel needs {reach.kernel}", field
+        )
 
 
 def fan_in(shape: tuple[int, ...]) -> int:

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.ops.base import Op
@@ -40,7 +41,9 @@ def find_op(value: Scalar, others: Sequence[str] = ()) -> type[Op]:
     return op
 
 
-def _error(code: str, message: str, value: Scalar, label: str, help: str | None = None) -> SpecError:
+def _error(
+    code: str, message: str, value: Scalar, label: str, help: str | None = None
+) -> SpecError:
     return SpecError(Diagnostic(code, message, (Label(value.span, label),), help=help))
 
 
@@ -49,25 +52,40 @@ def _load(name: str, value: Scalar) -> type[Op]:
     folder = Path(value.span.file).resolve().parent
     path = (folder / file).resolve()
     if not path.is_relative_to(folder):
-        raise _error("outside-folder", "an operator's file must lie beside its spec or below",
-                     value, "leaves the spec's folder")  # fmt: skip
+        raise _error(
+            "outside-folder",
+            "an operator's file must lie beside its spec or below",
+            value,
+            "leaves the spec's folder",
+        )
     if not path.is_file():
-        raise _error("unreadable-file", f"there is no file {file!r:.120}", value, "no such file",
-                     f"looked in {folder}")  # fmt: skip
+        raise _error(
+            "unreadable-file",
+            f"there is no file {file!r:.120}",
+            value,
+            "no such file",
+            f"looked in {folder}",
+        )
     module = _module(path, value)
     ops = {
-        n: o for n, o in vars(module).items()
+        n: o
+        for n, o in vars(module).items()
         if isinstance(o, type) and issubclass(o, Op) and o.__module__ == module.__name__
-    }  # fmt: skip
+    }
     if cls not in ops and not (not cls and len(ops) == 1):
-        raise _error("unknown-op", f"{file} declares no operator {cls!r}", value, "not declared there",
-                     did_you_mean(cls, sorted(ops)) if ops else "declare a subclass of stspec.ops.base.Op")  # fmt: skip
+        raise _error(
+            "unknown-op",
+            f"{file} declares no operator {cls!r}",
+            value,
+            "not declared there",
+            did_you_mean(cls, sorted(ops)) if ops else "declare a subclass of stspec.ops.base.Op",
+        )
     op = ops[cls] if cls else next(iter(ops.values()))
     check_declaration(op, value)
     return op
 
 
-def _module(path: Path, value: Scalar) -> object:
+def _module(path: Path, value: Scalar) -> ModuleType:
     digest = hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:12]
     name = f"stspec_plugin_{path.stem}_{digest}"
     if name in sys.modules:
@@ -80,8 +98,12 @@ def _module(path: Path, value: Scalar) -> object:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise _error("broken-op", f"{path.name} does not import: {type(error).__name__}: {error}",
-                     value, "named here") from error  # fmt: skip
+        raise _error(
+            "broken-op",
+            f"{path.name} does not import: {type(error).__name__}: {error}",
+            value,
+            "named here",
+        ) from error
     return module
 
 
@@ -93,8 +115,17 @@ def check_declaration(op: type[Op], value: Scalar) -> None:
     """
     kind = getattr(op, "kind", None)
     if not (isinstance(kind, str) and kind.isidentifier()):
-        raise _error("broken-op", f"{op.__name__} must have a class variable 'kind', an identifier",
-                     value, "named here")  # fmt: skip
+        raise _error(
+            "broken-op",
+            f"{op.__name__} must have a class variable 'kind', an identifier",
+            value,
+            "named here",
+        )
     if op.layer is Op.layer and op.function is Op.function:
-        raise _error("broken-op", f"{op.__name__} declares neither layer() nor function()",
-                     value, "named here", "layer() names its PyTorch module, function() an expression")  # fmt: skip
+        raise _error(
+            "broken-op",
+            f"{op.__name__} declares neither layer() nor function()",
+            value,
+            "named here",
+            "layer() names its PyTorch module, function() an expression",
+        )

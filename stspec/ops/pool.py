@@ -211,9 +211,7 @@ class TemporalMaxPool(TemporalPool):
         """Return MaxPool3d on clips, its frame-wise twin on frames."""
         k, s, p = self.time.kernel, self.time.stride, self.time.padding
         if site.layout == "clip":
-            return MaxPool3d(
-                kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p
-            ).layer(site)
+            return MaxPool3d(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p).layer(site)
         return Layer(
             "TemporalMaxPool",
             (
@@ -235,9 +233,7 @@ class TemporalAvgPool(TemporalPool):
         """Return the average of clips or of frames."""
         k, s, p = self.time.kernel, self.time.stride, self.time.padding
         if site.layout == "clip":
-            return AvgPool3d(
-                kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p
-            ).layer(site)
+            return AvgPool3d(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p).layer(site)
         return Layer(
             "TemporalAvgPool",
             (

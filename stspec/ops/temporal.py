@@ -7,7 +7,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stspec.ops.base import Arg, Layer, Layout, Op, Param, Reach, Shape, ShapeError, Site, Window, trunk
+from stspec.ops.base import (
+    Arg,
+    Layer,
+    Layout,
+    Op,
+    Param,
+    Reach,
+    Shape,
+    ShapeError,
+    Site,
+    Window,
+    trunk,
+)
 
 
 class TemporalAggregation(Op):
@@ -71,7 +83,9 @@ class TemporalShift(Op):
         """Return the same shape; frames beyond the clip are zero."""
         c, _, _, _ = trunk(inputs[0], self.kind)
         if c < self.fold_div:
-            raise ShapeError(f"{c} channels cannot be divided into {self.fold_div} parts", "fold_div")
+            raise ShapeError(
+                f"{c} channels cannot be divided into {self.fold_div} parts", "fold_div"
+            )
         return inputs[0]
 
     def window(self) -> Window:

@@ -52,7 +52,9 @@ def _conflict(spec: Spec, error: NodeShapeError, owner: str) -> Label:
     for place in places:
         found = _at(spec.tree, *place)
         if found is not None:
-            return Label(found.span, f"{owner} is made here" if place[0] == "backbone" else "set here")
+            return Label(
+                found.span, f"{owner} is made here" if place[0] == "backbone" else "set here"
+            )
     return Label(spec.tree.span, "in this model")
 
 

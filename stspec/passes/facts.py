@@ -101,4 +101,10 @@ class NodeShapeError(Exception):
         before: tuple[Fact, ...],
     ) -> None:
         super().__init__(str(cause))
-        self.path, self.node, self.inputs, self.cause, self.before = path, node, inputs, cause, before
+        self.path, self.node, self.inputs, self.cause, self.before = (
+            path,
+            node,
+            inputs,
+            cause,
+            before,
+        )

@@ -211,7 +211,9 @@ def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Im
         attends = any("attention" in fact.node.body.kind for fact in network.facts.operators())
         limit = ATTENTION_TOLERANCE if attends else FP32_TOLERANCE
         worst = _distance(single, oracle.logits.reshape(-1))
-        result.add("logits fp32", worst <= limit, f"{worst:.1e} of the largest, {limit:.0e} allowed")
+        result.add(
+            "logits fp32", worst <= limit, f"{worst:.1e} of the largest, {limit:.0e} allowed"
+        )
     if not result.ok:
         result.parts = first_difference(model.double(), clip.double(), network, oracle, imported)
 
@@ -226,7 +228,8 @@ def _run(model: nn.Module, clip: Tensor, network: Network) -> np.ndarray[Any, An
         else:
             out = model(clip.unflatten(0, (-1, frames)).transpose(1, 2))
             out = out.transpose(1, 2).flatten(0, 1) if out.dim() == 5 else out
-    return out.contiguous().numpy().reshape(-1)
+    flat: np.ndarray[Any, Any] = out.contiguous().numpy().reshape(-1)
+    return flat
 
 
 def _distance(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
@@ -270,9 +273,7 @@ def first_difference(
     return "every traced module agrees; they part behind the last"
 
 
-def _statistics(
-    model: nn.Module, clip: Tensor, network: Network
-) -> dict[str, tuple[float, float]]:
+def _statistics(model: nn.Module, clip: Tensor, network: Network) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     hooks = []
 

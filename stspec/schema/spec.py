@@ -5,7 +5,8 @@ Every mistake of a tree is collected before one error is raised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping as MappingType
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,9 +19,9 @@ from stspec.blocks.heads import HEADS, Head
 from stspec.blocks.registry import BLOCKS
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.ops.base import Op
-from stspec.ops.twins import ClipTwin
 from stspec.ops.plugin import find_op
 from stspec.ops.registry import OPS
+from stspec.ops.twins import ClipTwin
 from stspec.schema.models import Backbone, LayerKeys, Model, Policy, RuleKeys
 from stspec.schema.validate import validate
 from stspec.source.nodes import Mapping, Node, Scalar, Sequence, to_plain
@@ -172,7 +173,9 @@ def _layer(name: str, node: Mapping) -> Layer:
     if keys.sequence is not None:
         sequence = node.get("sequence")
         items = sequence.items if isinstance(sequence, Sequence) else ()
-        children = tuple(_layer(str(i), item) for i, item in enumerate(items) if isinstance(item, Mapping))
+        children = tuple(
+            _layer(str(i), item) for i, item in enumerate(items) if isinstance(item, Mapping)
+        )
         if fields.entries:
             _refuse_fields(fields, "a sequence")
         return Layer(name, children, {}, keys, node)
@@ -313,7 +316,12 @@ def _head(tree: Mapping, model: Model, backbone: Backbone) -> Head | None:
     own = tree.get("head")
     backbone_node = tree.get("backbone")
     defaults = backbone_node.get("head") if isinstance(backbone_node, Mapping) else None
-    entries = {str(k.value): (k, v) for n in (defaults, own) if isinstance(n, Mapping) for k, v in n.entries}
+    entries = {
+        str(k.value): (k, v)
+        for n in (defaults, own)
+        if isinstance(n, Mapping)
+        for k, v in n.entries
+    }
     kind_entry = entries.pop("kind", None)
     kind = str(to_plain(kind_entry[1])) if kind_entry else "linear"
     if kind not in HEADS:

@@ -35,6 +35,7 @@ class SpatialAvgPool3d(nn.Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H', W')."""
         return average_space(x, self.kernel_size, self.stride, self.padding, self.ceil_mode)
 
 
@@ -46,6 +47,7 @@ class TemporalAvgPool3d(nn.Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T', H, W)."""
         return average_time(x, self.kernel_size, self.stride, self.padding)
 
 
@@ -64,5 +66,6 @@ class AvgPool3d(nn.Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T', H', W')."""
         (t, k), (st, s), (pt, p) = self.kernel_size, self.stride, self.padding
         return average_time(average_space(x, k, s, p, self.ceil_mode), t, st, pt)
