@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 from stspec.emit.construct import Instance, Member, Slot
+from stspec.graph import Graph
 from stspec.ops.base import Value
 
 Vector = tuple[Value, ...]
@@ -62,9 +63,8 @@ class Planner:
         groups: dict[str, list[Instance]] = {}
         for instance in instances:
             groups.setdefault(self._signature(instance), []).append(instance)
-        names = self._class_names(list(groups.values()))
-        for name, group in zip(names, groups.values(), strict=True):
-            plan = ClassPlan(name, group)
+        for group in groups.values():
+            plan = ClassPlan(self._class_name(group[0]), group)
             _Columns(plan, self.plan_of).assign()
             self.plans.append(plan)
             for instance in group:
@@ -88,21 +88,12 @@ class Planner:
         inner = ",".join(self._describe(child) for child in member.children or ())
         return f"{member.name}:[{inner}]"
 
-    def _class_names(self, groups: Sequence[list[Instance]]) -> list[str]:
-        """Name classes after their kind; where kinds are shared, after what was inserted."""
-        names = []
-        for group in groups:
-            graph = group[0].graph
-            base = camel(graph.kind)
-            shared = [g for g in groups if g[0].graph.kind == graph.kind]
-            inserted = dict.fromkeys(
-                camel(n.tags.rule.rpartition(".")[2])
-                for n in graph.nodes
-                if n.tags.rule and n.tags.rule.startswith("temporal.")
-            )
-            name = "".join(inserted) + base if len(shared) > 1 else base
-            names.append(self._free(name))
-        return names
+    def _class_name(self, instance: Instance) -> str:
+        """Name a class after its kind; where kinds are shared, after what was inserted."""
+        kind = instance.graph.kind
+        differ = {inserted(other.graph) for other in _every(self.root) if other.graph.kind == kind}
+        added = inserted(instance.graph) if len(differ) > 1 else ()
+        return self._free("".join(map(camel, added)) + camel(kind))
 
     def _free(self, name: str) -> str:
         taken = name in self._names
@@ -137,8 +128,8 @@ class _Columns:
         """Return the block's own settings by their values, the plainest name first."""
         fields = [instance.graph.fields for instance in self.plan.instances]
         vectors: dict[Vector, str] = {}
-        for name in fields[0]:
-            vector = tuple(f.get(name) for f in fields)
+        self.fields = {name: tuple(f.get(name) for f in fields) for name in fields[0]}
+        for name, vector in self.fields.items():
             if name in ("in_channels", "out_channels") or all(isinstance(v, int) for v in vector):
                 vectors.setdefault(vector, name)
         return vectors
@@ -165,7 +156,7 @@ class _Columns:
     def _expression(self, slot: Slot, vector: Vector) -> str:
         if vector in self.by_vector:
             return self.by_vector[vector]
-        derived = self._half(slot, vector) or self._multiple(vector)
+        derived = self._half(slot, vector) or self._multiple(vector) or self._sum(vector)
         if derived is not None:
             return derived
         name = self.named.get(vector) or self._own_name(slot)
@@ -192,15 +183,27 @@ class _Columns:
                 return f"{ratio} * {self.by_vector[base]}"
         return None
 
+    def _sum(self, vector: Vector) -> str | None:
+        """Return 'branch1 + branch2' where a column is what the block's branches add up to."""
+        branches = [name for name in self.fields if name.startswith("branch")]
+        columns = [self.fields[name] for name in branches]
+        if not columns or any(column not in self.by_vector for column in columns):
+            return None
+        sums = tuple(
+            sum(v for v in row if isinstance(v, int)) for row in zip(*columns, strict=True)
+        )
+        return " + ".join(self.by_vector[column] for column in columns) if sums == vector else None
+
     def _own_name(self, slot: Slot) -> str:
-        path, argument, _ = slot
-        taken = set(self.by_vector.values())
-        owner = path.replace(".", "_").lstrip("@")
+        path, argument, index = slot
         plain = argument.removesuffix("_size") if argument == "kernel_size" else argument
-        for name in (plain, f"{owner}_{plain}"):
-            if name not in taken and name not in self.named.values():
-                return name
-        return next(f"{owner}_{plain}{i}" for i in count(2) if f"{owner}_{plain}{i}" not in taken)
+        is_time = index == 0 and (path, argument, 2) in self.slots
+        if is_time and self.slots[slot] != self.slots[path, argument, 1]:
+            plain += "_t"
+        taken = {*self.by_vector.values(), *self.named.values()}
+        owner = path.replace(".", "_").lstrip("@")
+        names = (plain, f"{owner}_{plain}", *(f"{owner}_{plain}{i}" for i in range(2, 99)))
+        return next(name for name in names if name not in taken)
 
 
 def _ratio(value: Value, unit: Value) -> int | None:
@@ -209,14 +212,17 @@ def _ratio(value: Value, unit: Value) -> int | None:
     return None
 
 
-POSITIONAL = ("in_channels", "out_channels", "width")
+POSITIONAL = (
+    *("in_channels", "out_channels", "width"),
+    *("branch1", "reduce2", "branch2", "reduce3", "branch3", "branch4"),
+)
 """Arguments that are clear without their names, in this order."""
 
 
 def _place(parameter: Parameter) -> tuple[bool, int]:
     """Return a sort key: plain arguments in front, those with defaults at the end."""
     known = parameter.name in POSITIONAL
-    return parameter.default is not None, POSITIONAL.index(parameter.name) if known else 9
+    return parameter.default is not None, POSITIONAL.index(parameter.name) if known else 99
 
 
 def _default(name: str, vector: Vector) -> Value | None:
@@ -239,6 +245,15 @@ def _every(root: Instance) -> Iterator[Instance]:
 
 def _height(instance: Instance) -> int:
     return 1 + max((_height(owned) for owned in instance.instances()), default=0)
+
+
+def inserted(graph: Graph) -> tuple[str, ...]:
+    """Return what a policy added to a graph: temporal rules by name, separable convolutions."""
+    rules = (node.tags.rule or "" for node in graph.nodes)
+    names = [r.partition(".")[2] for r in rules if r.startswith("temporal.")]
+    if any((node.tags.slot or "").endswith("_t") for node in graph.nodes):
+        names.append("separable")
+    return tuple(dict.fromkeys(names))
 
 
 def camel(kind: str) -> str:

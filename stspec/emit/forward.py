@@ -125,8 +125,8 @@ class Forward:
         if layout is None or layout == value.layout or not value.shape.is_trunk:
             return value.expression
         if layout == "frames":
-            return f"to_frames({value.expression})"
-        return f"to_clip({value.expression}, {self._frames(key, value.shape)})"
+            return f"fold_time({value.expression})"
+        return f"unfold_time({value.expression}, {self._frames(key, value.shape)})"
 
     def _frames(self, key: str, shape: Shape) -> str:
         self.frames[key] = shape.frames or 1

@@ -13,10 +13,10 @@ from stspec.emit.library import Source, closure, template_path
 from stspec.emit.text import INDENT, Call, layout
 from stspec.ops.base import Arg, Layer
 
-TO_FRAMES = '''def to_frames(clip: Tensor) -> Tensor:
+FOLD_TIME = '''def fold_time(clip: Tensor) -> Tensor:
     """Fold time into the batch: (N, C, T, H, W) to (N*T, C, H, W)."""
     return clip.transpose(1, 2).flatten(0, 1)'''
-TO_CLIP = '''def to_clip(frames: Tensor, length: int) -> Tensor:
+UNFOLD_TIME = '''def unfold_time(frames: Tensor, length: int) -> Tensor:
     """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
     return frames.unflatten(0, (-1, length)).transpose(1, 2)'''
 

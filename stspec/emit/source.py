@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stspec.compose.locate import data_root
-from stspec.emit.classes import ClassPlan, Planner
+from stspec.emit.classes import ClassPlan, Planner, inserted
 from stspec.emit.construct import Constructor, Slot, entry_layout
 from stspec.emit.naming import class_name
-from stspec.emit.render import TO_CLIP, TO_FRAMES, ClassText, ClassWriter, library
+from stspec.emit.render import FOLD_TIME, UNFOLD_TIME, ClassText, ClassWriter, library
 from stspec.emit.text import INDENT
 from stspec.graph import Graph
 from stspec.passes.facts import Facts
@@ -73,7 +73,7 @@ def _assemble(
 def _conversions(whole: str, bodies: list[str]) -> list[str]:
     """Return the helpers between layouts that the classes call."""
     found = []
-    for name, text in (("to_frames", TO_FRAMES), ("to_clip", TO_CLIP)):
+    for name, text in (("fold_time", FOLD_TIME), ("unfold_time", UNFOLD_TIME)):
         if re.search(rf"\b{name}\(", whole):
             found.append(text)
     return found
@@ -105,11 +105,12 @@ def _imports(code: str) -> str:
 
 
 def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
-    about = plain(spec.model.about or f"{spec.backbone.title or spec.backbone.name}")
+    title = f"{spec.model.title or spec.name} on {spec.backbone.title or spec.backbone.name}"
+    about = plain(spec.model.about or title)
     shape = f"(N, {', '.join(map(str, facts.input.sizes))})"
     macs = sum(facts.macs().values())
     lines = [
-        f"{plain(spec.model.title or spec.name)}: {about}"[:95].rstrip() + ".",
+        about[:95].rstrip(" .") + ".",
         "",
         f"Clip {shape}; {facts.params / 1e6:.2f} M parameters, {macs / 1e9:.2f} GMACs.",
     ]
@@ -137,11 +138,7 @@ def _class(plan: ClassPlan, planner: Planner) -> ClassText:
 def _describe(plan: ClassPlan) -> str:
     """Return a class's docstring: what kind of thing it is and what was added to it."""
     kind = plan.first.graph.kind.replace("_", " ")
-    added = dict.fromkeys(
-        n.tags.rule.rpartition(".")[2]
-        for n in plan.first.graph.nodes
-        if n.tags.rule and n.tags.rule.startswith("temporal.")
-    )
+    added = inserted(plan.first.graph)
     names = {
         "conv unit": "Convolution, batch norm and ReLU",
         "inception": "Inception module",
@@ -157,7 +154,9 @@ def _describe(plan: ClassPlan) -> str:
         "non local": "Non-local block: every position attends to all positions of the clip",
     }
     text = names.get(kind, kind.capitalize())
-    return text + (f", with {' and '.join(added)}" if added else "") + "."
+    with_ = [name for name in added if name != "separable"]
+    text += f", with {' and '.join(with_)}" if with_ else ""
+    return text + (", separable over space and time" if "separable" in added else "") + "."
 
 
 def _let_classes_vary(model: ClassPlan) -> None:
