@@ -13,6 +13,7 @@ from stspec.diagnostics import (
     SpecError,
     did_you_mean,
     display_path,
+    nearest,
 )
 from stspec.source import Mapping, read_file
 
@@ -24,7 +25,7 @@ _FOLDERS: dict[str, tuple[str, ...]] = {
     "backbone": ("backbones",),
     "policy": ("policies",),
 }
-_NAME = re.compile(r"(families/)?[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"(families/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -139,10 +140,19 @@ def _file(kind: Kind, name: str, relative_to: Path | None, span: Span | None) ->
     if path is not None:
         return path
     labels = (Label(span, f"no {kind} has this name"),) if span else ()
-    choices = list(index()) if kind == "model" else names(kind)
-    help = did_you_mean(name, choices) if len(name) <= 200 else ""
     message = f"there is no {kind} named `{name}`"
-    raise SpecError(Diagnostic("unknown-spec", message, labels, help or None))
+    raise SpecError(Diagnostic("unknown-spec", message, labels, _advice(kind, name) or None))
+
+
+def _advice(kind: Kind, name: str) -> str:
+    """The nearest name; where none is near, the few to start from rather than every variant."""
+    if kind != "model":
+        return did_you_mean(name, names(kind))
+    families = sorted(path.stem for path in (data_root() / "specs" / "families").glob("*.yaml"))
+    if name.startswith("families/"):
+        return did_you_mean(name, [f"families/{family}" for family in families])
+    near = nearest(name, index())
+    return f"did you mean `{near}`?" if near else did_you_mean(name, families)
 
 
 def _path(name: str, relative_to: Path | None, span: Span | None) -> Path:

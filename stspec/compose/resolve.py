@@ -115,7 +115,8 @@ class _Resolver:
         head = change.path[0]
         try:
             if head.value in _FIXED:
-                self._note("fixed-key", f"`{head.value}` cannot be overridden", head.span, "")
+                message = f"`{head.value}` cannot be overridden"
+                self._note("fixed-key", message, head.span, "not a setting")
                 return tree
             below = change.path[1:]
             names_file = not below or (len(below) == 1 and below[0].value == "extends")

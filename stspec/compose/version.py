@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stspec.diagnostics import Diagnostic, Label, Span
+from stspec.diagnostics import Diagnostic, Label
 from stspec.source.nodes import Mapping, Scalar, describe
 
 LANGUAGE = 1
@@ -12,12 +12,11 @@ def check_version(tree: Mapping) -> Diagnostic | None:
     """What is wrong with a file's `stspec:`, or None."""
     node = tree.get("stspec")
     if node is None:
-        first = tree.span
-        at = Span(first.file, first.line, first.column, first.line, first.column + 1)
+        at = tree.entries[0][0].span if tree.entries else tree.span
         return Diagnostic(
             "missing-key",
-            "the file does not say in which version of the language it is written",
-            (Label(at, "expected the key `stspec`"),),
+            "the file does not name the version of the language",
+            (Label(at, "expected the key `stspec` before this"),),
             f"write `stspec: {LANGUAGE}` as the first line",
         )
     value = node.value if isinstance(node, Scalar) else None

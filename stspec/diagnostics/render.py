@@ -190,7 +190,8 @@ def _command(diagnostic: Diagnostic) -> str:
     if diagnostic.help:
         body.append(f"help: {diagnostic.help}")
     pairs = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{_GITHUB[diagnostic.severity]} {pairs}::{_data(chr(10).join(body))}"
+    text = _data("\n".join(printable(line) for line in body))
+    return f"::{_GITHUB[diagnostic.severity]} {pairs}::{text}"
 
 
 def _data(text: str) -> str:
@@ -199,4 +200,4 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")

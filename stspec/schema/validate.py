@@ -14,7 +14,6 @@ from pydantic_core import ErrorDetails
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, nearest
 from stspec.source.nodes import Mapping, Node, Scalar, describe, to_plain
-from stspec.source.nodes import Sequence as SequenceNode
 from stspec.source.where import Step, Where, locate, shown_path, walk
 
 __all__ = ["InvalidError", "locate", "validate"]
@@ -148,8 +147,10 @@ class _Report:
         loc = detail["loc"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
-        keyed = detail["type"] in _MISSING or detail["type"] in _UNKNOWN
-        return walk(self.node, loc[:-1] if keyed else loc, to_mapping=keyed, key=self.key)
+        if detail["type"] not in _MISSING and detail["type"] not in _UNKNOWN:
+            return walk(self.node, loc, key=self.key)
+        is_key = isinstance(loc[-1], str)  # else an item of a list of fixed length
+        return walk(self.node, loc[:-1], to_mapping=is_key, key=self.key)
 
     def _resolve(self, errors: list[tuple[Where, ErrorDetails]], level: int) -> list[Diagnostic]:
         """Group errors by the alternatives they are about; `level` tags are settled already."""
@@ -206,6 +207,9 @@ class _Report:
         context: dict[str, Any] = detail.get("ctx") or {}
         if kind in _UNKNOWN:
             return self._unknown_key(where, str(detail["loc"][-1]))
+        if kind in _MISSING and isinstance(detail["loc"][-1], int):
+            label = Label(where.node.span, _has(where.node))
+            return Diagnostic("bad-length", f"{self._name(where)} has too few items", (label,))
         if kind in _MISSING:
             return self._missing_key(where, str(detail["loc"][-1]))
         if detail["loc"] and detail["loc"][-1] == "[key]":
@@ -284,11 +288,7 @@ class _Report:
         count = context.get(name)
         plural = "" if count == 1 else "s"
         message = f"{self._name(where)} must have {reads} {count} {unit}{plural}"
-        if isinstance(where.node, Mapping | SequenceNode):
-            has = f"has {len(where.node) or 'none'}"
-        else:
-            has = f"has {len(str(getattr(where.node, 'value', '')))}"
-        return Diagnostic("bad-length", message, (Label(where.node.span, has),))
+        return Diagnostic("bad-length", message, (Label(where.node.span, _has(where.node)),))
 
     def _value_error(self, where: Where, error: ValueError | AssertionError) -> Diagnostic:
         code, help = "bad-value", None
@@ -342,6 +342,11 @@ def _number(value: object) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
+
+
+def _has(node: Node) -> str:
+    count = len(str(node.value)) if isinstance(node, Scalar) else len(node)
+    return f"has {count or 'none'}"
 
 
 def _type_help(node: Node, expected: list[str]) -> str | None:

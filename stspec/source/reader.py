@@ -104,19 +104,19 @@ def _read_bytes(path: Path, name: str) -> bytes:
         raise _directory(name) from None
     except (OSError, ValueError) as error:
         raise _unreadable(name, error) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         about = os.fstat(descriptor)
         if stat.S_ISDIR(about.st_mode):
             raise _directory(name)
         if not stat.S_ISREG(about.st_mode):
             raise _file_error("unreadable-file", f"`{name}` is not a regular file", name)
-        if about.st_size > MAX_BYTES:
-            raise _file_error("too-large", f"`{name}` is larger than 1 MB", name)
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _unreadable(name, error) from None
-    if len(data) > MAX_BYTES:  # it grew, or lies about its size as files in /proc do
+    except OSError as error:
+        raise _unreadable(name, error) from None
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_BYTES:
         raise _file_error("too-large", f"`{name}` is larger than 1 MB", name)
     return data
 

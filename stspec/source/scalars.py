@@ -15,7 +15,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = frozenset({".nan", ".NaN", ".NAN"})
 # Nothing here needs more than 64 bits, and Python refuses to read integers of 5,000 digits.
-_MOST_DIGITS = 20
+_MOST_DIGITS = 22  # as 2**64 has in octal
 
 
 class NumberRangeError(ValueError):
@@ -70,9 +70,10 @@ def forbidden_character(text: str) -> str | None:
 
 
 def _integer(digits: str, base: int) -> int:
-    if len(digits.lstrip("+-0")) > _MOST_DIGITS + 2:
+    sign, digits = (-1 if digits[0] == "-" else 1), digits.lstrip("+-").lstrip("0")
+    if len(digits) > _MOST_DIGITS:
         raise NumberRangeError(digits)
-    number = int(digits, base)
+    number = sign * int(digits or "0", base)
     if not -(2**63) <= number < 2**64:
         raise NumberRangeError(digits)
     return number

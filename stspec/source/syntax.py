@@ -15,13 +15,6 @@ _QUOTE_HELP = "put text that holds such characters in quotes"
 # (a part of PyYAML's problem, in C's or in Python's words; message; label; help), first match.
 _TABLE: tuple[tuple[str, str, str, str | None], ...] = (
     (
-        "mapping values are not allowed",
-        "there is a second `:` where a value ends",
-        "this colon is not expected here",
-        "check the indentation, the space after the colon before it, or put the text in quotes",
-    ),
-    ("could not find expected ':'", "a key without a colon", "expected `:` on this line", None),
-    (
         "end of stream",
         "this text has no closing quote",
         "expected a closing quote before the end of the file",
@@ -48,13 +41,40 @@ _TABLE: tuple[tuple[str, str, str, str | None], ...] = (
 )  # fmt: skip
 
 
+# The same problems, where something else stands before on the line.
+_MISPLACED = ("did not find expected key", "expected <block end>", "'-' indicator")
+_TRAILING = (
+    "something follows after the end of a value",
+    "expected the end of the line",
+    "a quote inside single quotes is written twice: 'it''s'",
+)
+
+
+_IN_TEXT = (
+    "a value holds a colon with a space after it",
+    "not allowed without quotes",
+    "put the text in quotes",
+)
+_MISFIT = (
+    "this key does not fit to the line above it",
+    "no key is expected here",
+    "keys of one mapping start in the same column; a colon is followed by a space",
+)
+
+
 def explain(error: yaml.MarkedYAMLError, text: str, place: Place) -> Diagnostic:
     """The diagnosis of a syntax error, with a second label where the unfinished thing began."""
     lines = BREAK.split(text)
-    line, column = _position(error.problem_mark or error.context_mark, lines)
     problem, context = error.problem or "", error.context or ""
+    if error.context_mark is not None and "could not find expected ':'" in problem:
+        return _no_colon(error.context_mark, lines, place)
+    line, column = _position(error.problem_mark or error.context_mark, lines)
     if "cannot start any token" in problem:
         message, label, help = _bad_start(lines[line][column : column + 1])
+    elif "mapping values are not allowed" in problem:
+        message, label, help = _IN_TEXT if ": " in lines[line][:column] else _MISFIT
+    elif any(part in problem for part in _MISPLACED) and lines[line][:column].strip():
+        message, label, help = _TRAILING
     else:
         message, label, help = _in_words(problem)
     at = place.span(line, column, line, column + 1)
@@ -64,6 +84,13 @@ def explain(error: yaml.MarkedYAMLError, text: str, place: Place) -> Diagnostic:
         if start.start != at.start:
             labels.append(Label(start, "it starts here", primary=False))
     return Diagnostic("bad-yaml", message, tuple(labels), help)
+
+
+def _no_colon(mark: Any, lines: list[str], place: Place) -> Diagnostic:
+    line, column = _position(mark, lines)
+    end = max(len(lines[line].rstrip()), column + 1)
+    label = Label(place.span(line, column, line, end), "expected a colon and a value after this")
+    return Diagnostic("bad-yaml", "a key has no colon", (label,))
 
 
 def _in_words(problem: str) -> tuple[str, str, str | None]:

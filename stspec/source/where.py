@@ -55,8 +55,10 @@ def shown_path(path: AnySequence[Step]) -> str:
     return text
 
 
-def _rank(where: Where, to_mapping: bool) -> tuple[bool, int]:
-    return (not to_mapping or isinstance(where.node, Mapping)), len(where.path)
+def _rank(where: Where, to_mapping: bool) -> tuple[bool, int, bool]:
+    # With as many known steps, a path is more likely to end at a key than at a tag.
+    ends_at_key = not where.tags or where.tags[-1][0] < len(where.path)
+    return not to_mapping or isinstance(where.node, Mapping), len(where.path), ends_at_key
 
 
 def _walk(at: Where, steps: tuple[Step, ...]) -> list[Where]:
