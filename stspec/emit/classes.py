@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from stspec.emit.construct import Instance, Member, Slot
+from stspec.emit.construct import Instance, Member, Slot, layer_slots
 from stspec.graph import Graph
 from stspec.ops.base import Value
 
@@ -117,12 +117,20 @@ class _Columns:
         return {slot: tuple(values[slot] for values in per_instance) for slot in per_instance[0]}
 
     def _values(self, instance: Instance) -> Iterator[tuple[Slot, Value]]:
-        for slot, value, _ in instance.slots():
-            yield slot, value
-        for path, owned in _owned(instance.members):
-            arguments = self.plan_of[id(owned)].arguments[id(owned)]
-            for name, value in arguments.items():
-                yield (path, name, -1), value
+        yield from self._member_values(instance.members, "")
+        for key, frames in instance.frames.items():
+            yield (f"@{key}", "frames", -1), frames
+
+    def _member_values(self, members: list[Member], prefix: str) -> Iterator[tuple[Slot, Value]]:
+        for member in members:
+            path = prefix + member.name
+            if member.layer is not None:
+                yield from layer_slots(member.layer, path)
+            if member.instance is not None:
+                plan = self.plan_of[id(member.instance)]
+                for name, value in plan.arguments[id(member.instance)].items():
+                    yield (path, name, -1), value
+            yield from self._member_values(member.children or [], path + ".")
 
     def _field_vectors(self) -> dict[Vector, str]:
         """Return the block's own settings by their values, the plainest name first."""
@@ -227,14 +235,6 @@ def _place(parameter: Parameter) -> tuple[bool, int]:
 
 def _default(name: str, vector: Vector) -> Value | None:
     return 1 if name == "stride" and 1 in vector else None
-
-
-def _owned(members: list[Member], prefix: str = "") -> Iterator[tuple[str, Instance]]:
-    for member in members:
-        path = prefix + member.name
-        if member.instance is not None:
-            yield path, member.instance
-        yield from _owned(member.children or [], path + ".")
 
 
 def _every(root: Instance) -> Iterator[Instance]:

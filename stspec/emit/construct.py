@@ -40,27 +40,10 @@ class Instance:
     statements: list[Statement]
     frames: dict[str, int] = field(default_factory=dict)
 
-    def slots(self) -> Iterator[tuple[Slot, Value, Value | None]]:
-        """Yield every value with its slot and its default."""
-        for member in self.members:
-            yield from _slots(member, member.name)
-        for key, frames in self.frames.items():
-            yield (f"@{key}", "frames", -1), frames, None
-
     def instances(self) -> Iterator[Instance]:
         """Yield the instances that it owns."""
         for member in self.members:
             yield from _instances(member)
-
-
-def _slots(member: Member, path: str) -> Iterator[tuple[Slot, Value, Value | None]]:
-    if member.layer is not None:
-        for arg in member.layer.args:
-            values = arg.value if isinstance(arg.value, tuple) else (arg.value,)
-            for i, value in enumerate(values):
-                yield (path, arg.name, i if isinstance(arg.value, tuple) else -1), value, None
-    for child in member.children or ():
-        yield from _slots(child, f"{path}.{child.name}")
 
 
 def _instances(member: Member) -> Iterator[Instance]:
@@ -68,6 +51,15 @@ def _instances(member: Member) -> Iterator[Instance]:
         yield member.instance
     for child in member.children or ():
         yield from _instances(child)
+
+
+def layer_slots(layer: Layer, path: str) -> Iterator[tuple[Slot, Value]]:
+    """Yield the values of a layer's arguments, tuples element by element."""
+    for arg in layer.args:
+        if isinstance(arg.value, tuple):
+            yield from (((path, arg.name, i), value) for i, value in enumerate(arg.value))
+        else:
+            yield (path, arg.name, -1), arg.value
 
 
 class Constructor:
