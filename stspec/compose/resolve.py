@@ -19,7 +19,7 @@ from stspec.compose.paths import Override, parse_overrides, parse_path, put
 from stspec.compose.version import LANGUAGE, check_version
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, display_path
 from stspec.source import Mapping, Node, Origin, Scalar, from_python, read_file
-from stspec.source.nodes import describe
+from stspec.source.nodes import MAX_DEPTH, describe
 from stspec.source.python import caller_span
 
 REFERENCES: tuple[Kind, ...] = ("backbone", "policy")
@@ -193,6 +193,10 @@ class _Resolver:
         chain = (*chain[:-1], _Step(chain[-1].path, chain[-1].variant, node.span)) if chain else ()
         if (path.resolve(), variant) in [(step.path, step.variant) for step in chain]:
             self.errors.append(_circular(chain, path.resolve(), variant))
+            return nothing
+        if len(chain) >= MAX_DEPTH:
+            message = f"specs extend one another more than {MAX_DEPTH} deep"
+            self._note("too-deep", message, node.span, "this one is too deep")
             return nothing
         via = (f"extended by {tree.origin[0]}", *tree.origin[1:]) if tree.origin else ()
         if kind == "model":

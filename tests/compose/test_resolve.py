@@ -308,6 +308,7 @@ def test_the_version_is_checked_in_every_file(version: str, code: str) -> None:
 
 def test_long_chains() -> None:
     write("s0", "classes: 1\n")
-    for i in range(1, 40):
+    for i in range(1, 400):
         write(f"s{i}", f"extends: ./s{i - 1}.yaml\n")
     assert plain(resolve("s39.yaml"))["classes"] == 1
+    assert codes("s399.yaml") == ["too-deep"]
