@@ -198,10 +198,10 @@ def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Im
     import torch
 
     from stspec.module import build_module
+    from stspec.module.weights import write_state
 
     model = build_module(network).eval()
-    state = {key: torch.from_numpy(value) for key, value in imported.state.items()}
-    model.load_state_dict(state, strict=False)
+    write_state(model, imported)
     clip = torch.from_numpy(fill_input(oracle.input))
     double = _run(model.double(), clip.double(), network)
     wanted = oracle.logits_fp64 if oracle.logits_fp64 is not None else oracle.logits

@@ -1,0 +1,102 @@
+"""The public functions: each takes a compiled network, or whatever `load` takes.
+
+Everything but `build` works without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stspec.network import Network, Overrides, Target, load
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from stspec.analysis.cost import Cost
+    from stspec.diff import Diff
+    from stspec.weights.report import Report
+
+
+def build(target: Network | Target, overrides: Overrides = ()) -> nn.Module:
+    """Return the model as a module, its weights freshly initialised.
+
+    The module takes clips (N, C, T, H, W) and gives scores (N, classes).
+
+    Raises:
+        SpecError: if the spec is wrong.
+    """
+    from stspec.module import build_module
+
+    return build_module(_network(target, overrides))
+
+
+def emit(target: Network | Target, overrides: Overrides = ()) -> str:
+    """Return the model's standalone source, which imports torch alone.
+
+    Raises:
+        SpecError: if the spec is wrong.
+    """
+    return _network(target, overrides).emit().text
+
+
+def cost(target: Network | Target, overrides: Overrides = ()) -> Cost:
+    """Return parameters, MACs, activations and receptive fields, of every node and in total.
+
+    Raises:
+        SpecError: if the spec is wrong.
+    """
+    from stspec.analysis.cost import cost as cost_of
+
+    return cost_of(_network(target, overrides))
+
+
+def diff(before: Network | Target, after: Network | Target) -> Diff:
+    """Return how the second model differs from the first.
+
+    Raises:
+        SpecError: if one of the specs is wrong.
+    """
+    from stspec.diff import diff as diff_of
+
+    return diff_of(_network(before, ()), _network(after, ()))
+
+
+def load_weights(
+    network: Network,
+    module: nn.Module,
+    source: str | Path | Mapping[str, Tensor],
+    importer: str | None = None,
+    *,
+    classes: Literal["match", "replace"] = "match",
+    image: bool = False,
+) -> Report:
+    """Load a checkpoint of ours, of a public code base or of an image network into a module.
+
+    Args:
+        network: the compiled spec.
+        module: what ``build`` made of it; its parameters are written in place.
+        source: a file (.pt, .pth, .safetensors), or a state dict.
+        importer: the code base, such as ``ibm``; recognised by its keys where not given.
+        classes: ``replace`` leaves a classifier of another number of classes as it is.
+        image: the checkpoint is of an image network, whose weights fill 2D parts by equality and
+            3D parts by the policy's inflation.
+
+    Returns:
+        What became of every tensor; ``.table()`` tells it in groups.
+
+    Raises:
+        SpecError: if the file cannot be read, or a tensor does not fit.
+    """
+    from stspec.module import load_weights as load_into
+
+    return load_into(network, module, source, importer, classes=classes, image=image)
+
+
+def _network(target: Network | Target, overrides: Overrides) -> Network:
+    if not isinstance(target, Network):
+        return load(target, overrides)
+    if tuple(overrides):
+        raise TypeError("overrides belong to load(): this network is compiled already")
+    return target

@@ -1,0 +1,81 @@
+"""Checkpoints are loaded into built modules, and every tensor is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stspec.graph.model import leaves
+from stspec.network import Network
+from stspec.weights.checkpoint import read_checkpoint
+from stspec.weights.imagenet import fill_from_image
+from stspec.weights.importer import import_state_dict
+from stspec.weights.report import Imported, Report
+
+Source = str | Path | Mapping[str, Tensor]
+
+
+def load_weights(
+    network: Network,
+    module: nn.Module,
+    source: Source,
+    importer: str | None = None,
+    *,
+    classes: Literal["match", "replace"] = "match",
+    image: bool = False,
+) -> Report:
+    """Load a checkpoint of ours, of a public code base, or of an image network.
+
+    Args:
+        network: the compiled spec.
+        module: what ``build`` made of it; its parameters are written in place.
+        source: a file (.pt, .pth, .safetensors), or a state dict.
+        importer: the code base, such as ``ibm``; recognised by its keys where not given.
+        classes: ``replace`` leaves a classifier of another number of classes as it is.
+        image: the checkpoint is of an image network: 2D parts are filled by equality, 3D parts
+            by the policy's inflation, and the classifier is left out where classes differ.
+
+    Returns:
+        What became of every tensor, on both sides.
+
+    Raises:
+        SpecError: if the file cannot be read, or a tensor does not fit.
+    """
+    public = _arrays(source)
+    if image:
+        imported = fill_from_image(public, network.state, inflation(network), importer)
+    else:
+        imported = import_state_dict(public, network.state, importer, classes=classes)
+    write_state(module, imported)
+    return imported.report
+
+
+def write_state(module: nn.Module, imported: Imported) -> None:
+    """Copy imported tensors into a module; keys that were filled keep their values."""
+    state = {key: torch.from_numpy(np.asarray(value)) for key, value in imported.state.items()}
+    unexpected = module.load_state_dict(state, strict=False).unexpected_keys
+    assert not unexpected, f"the module lacks predicted keys: {unexpected[:3]}"
+
+
+def inflation(network: Network) -> Callable[[str], str]:
+    """Return how each key's 2D weights are inflated: its rule's word, else the policy's."""
+    rules = {rule.path: rule.keys.inflate for rule in network.spec.rules}
+    words = {
+        path: rules.get(node.tags.rule or "") or network.spec.policy.inflate
+        for path, node in leaves(network.graph)
+    }
+    return lambda key: words.get(key.rpartition(".")[0], network.spec.policy.inflate)
+
+
+def _arrays(source: Source) -> Mapping[str, np.ndarray]:  # type: ignore[type-arg]
+    if isinstance(source, str | Path):
+        return read_checkpoint(source).state
+    return {
+        key: (value.float() if value.dtype is torch.bfloat16 else value).detach().cpu().numpy()
+        for key, value in source.items()
+    }
