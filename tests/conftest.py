@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+from collections import Counter
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Runs are the same everywhere; HYPOTHESIS_PROFILE=search looks for new examples, at leisure.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -16,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="rewrite tests/goldens from what is said now"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what is emitted and imported out of the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "stspec-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STSPEC_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture
@@ -31,3 +50,77 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text + "\n" == path.read_text(encoding="utf-8")
 
     return check
+
+
+# What some tests need of the machine. Where it is missing they are left out, which is told at the
+# end, except in CI: there everything must run.
+
+
+def videos_folder() -> Path | None:
+    """The folder of real clips, or None where there is none."""
+    named = os.environ.get("STSPEC_VIDEOS")
+    if named and not Path(named).is_dir():
+        raise pytest.UsageError(f"STSPEC_VIDEOS is no folder: {named}")
+    return Path(named) if named else None
+
+
+def browser_path() -> Path | None:
+    """The browser's program, or None where there is none."""
+    named = os.environ.get("STSPEC_BROWSER")
+    if named and not shutil.which(named):
+        raise pytest.UsageError(f"STSPEC_BROWSER is no program: {named}")
+    candidates = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
+    found = next(filter(None, map(shutil.which, candidates)), None)
+    return Path(found) if found else None
+
+
+NEEDS: dict[str, tuple[Callable[[], Path | None], str]] = {
+    "needs_videos": (videos_folder, "real clips; STSPEC_VIDEOS names their folder"),
+    "needs_browser": (browser_path, "a browser; STSPEC_BROWSER names one, or install chromium"),
+}
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = Counter()
+    for marker, (_, what) in NEEDS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {what}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests whose needs this machine lacks; in CI that is an error."""
+    for marker, (find, what) in NEEDS.items():
+        needing = [item for item in items if item.get_closest_marker(marker)]
+        if not needing or find() is not None:
+            continue
+        if os.environ.get("CI") == "true":
+            raise pytest.UsageError(f"CI runs every test, and {len(needing)} need {what}")
+        config.stash[LEFT_OUT][marker] = len(needing)
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Tell which tests were left out, and what they need."""
+    for marker, count in config.stash[LEFT_OUT].items():
+        tests = "1 test needs" if count == 1 else f"{count} tests need"
+        terminalreporter.write_line(f"left out: {tests} {NEEDS[marker][1]}", yellow=True)
+
+
+@pytest.fixture
+def videos() -> Path:
+    """The folder of real clips, for tests marked needs_videos."""
+    folder = videos_folder()
+    assert folder is not None, "mark this test with pytest.mark.needs_videos"
+    return folder
+
+
+@pytest.fixture
+def browser() -> Path:
+    """The browser's program, for tests marked needs_browser."""
+    path = browser_path()
+    assert path is not None, "mark this test with pytest.mark.needs_browser"
+    return path

@@ -97,7 +97,10 @@ def write_safetensors(
     """Write tensors, each as a contiguous copy, and beside them `path` + ".json".
 
     The sidecar holds `meta` (plain JSON values), the SHA-256 of the tensors' file and its keys
-    with their shapes. Each file appears whole or not at all, the sidecar last.
+    with their shapes. Each file appears whole or not at all, the sidecar last. Tensors of torch
+    may lie on any device and in any memory format; bfloat16 is widened to float32.
+
+    Raises SpecError where a file cannot be written.
     """
     from safetensors.numpy import save
 

@@ -85,7 +85,7 @@ def scheme_of(
         return OWN if importer == OWN.name else load_importer(importer)
     keys = {OWN.strip(key) for key in public}
     counted = {key for key in keys if not is_counter(key)}
-    if counted and counted.issubset(expected):
+    if counted.issubset(expected):
         return OWN
     try:
         return load_importer(recognise(public))

@@ -2,25 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean
-from stspec.source import Mapping, Node, Scalar, Sequence, read_file
-from stspec.weights.patterns import Pattern, PatternError, Tables, Template
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from stspec.compose.version import check_version
+from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean, nearest
+from stspec.schema.validate import InvalidError, validate
+from stspec.source import Mapping as Tree
+from stspec.source import Sequence as TreeSequence
+from stspec.source import read_file
+from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
 from stspec.weights.rules import Drop, Importer, Remove, Rename, Rule, Stack
 
 Load: TypeAlias = Callable[[str], Importer]
 
-_LANGUAGE = 1
-_KEYS = ("stspec", "about", "code_base", "extends", "recognise", "prefixes", "rules")
-_RULE_KEYS = {
-    "rename": ("to", "with"),
-    "stack": ("to", "along", "order", "dim"),
-    "remove": (),
-    "drop": ("reason", "inert"),
+
+def _as_text(value: Any) -> Any:
+    """Whole numbers are segments of keys too, and need no quotes."""
+    return str(value) if type(value) is int else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+Texts = Annotated[list[Text], BeforeValidator(_as_list)]
+
+
+class Keys(BaseModel):
+    """Base of what an importer's file may say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class RuleKeys(Keys):
+    """Base of the rules; each makes one of `rules`."""
+
+    about: str | None = Field(default=None, description="why the rule is there")
+
+    def rule(self) -> Rule:
+        """Return the rule. Raises InvalidError where a pattern or template is wrong."""
+        raise AssertionError("a rule of no kind")
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> RuleKeys:
+        self.rule()
+        return self
+
+
+class RenameKeys(RuleKeys):
+    """Write a key anew."""
+
+    rename: Text = Field(description="pattern of the keys")
+    to: Texts = Field(min_length=1, description="template, or several to choose from")
+    tables: dict[str, dict[str, Text] | list[Text]] = Field(
+        default_factory=dict, alias="with", description="what captures take, and become"
+    )
+
+    def rule(self) -> Rename:
+        """Return the rule."""
+        tables = {
+            name: dict(table) if isinstance(table, Mapping) else {piece: piece for piece in table}
+            for name, table in self.tables.items()
+        }
+        pattern = _pattern(self.rename, "rename", tables=tables)
+        for name in tables:
+            _captured(name, pattern, "with")
+        return Rename(pattern, _templates(self.to, pattern), tables)
+
+
+class StackKeys(RuleKeys):
+    """Join several tensors along a new axis."""
+
+    stack: Text = Field(description="pattern of the keys")
+    to: Text = Field(description="template")
+    along: Text = Field(description="the capture that orders the tensors")
+    order: list[Text] | None = Field(default=None, description="its values; numbers where absent")
+    dim: int = Field(ge=0, le=4, description="the new axis")
+
+    def rule(self) -> Stack:
+        """Return the rule."""
+        order = None if self.order is None else tuple(self.order)
+        tables = NO_TABLES if order is None else {self.along: {piece: piece for piece in order}}
+        pattern = _pattern(self.stack, "stack", tables=tables)
+        _captured(self.along, pattern, "along")
+        (target,) = _templates([self.to], pattern)
+        return Stack(pattern, target, self.along, self.dim, order)
+
+
+class RemoveKeys(RuleKeys):
+    """Take segments out wherever they stand."""
+
+    remove: Texts = Field(min_length=1, description="segments")
+
+    def rule(self) -> Remove:
+        """Return the rule."""
+        return Remove(frozenset(self.remove))
+
+
+class DropKeys(RuleKeys):
+    """Leave tensors out."""
+
+    drop: Text = Field(description="pattern of the keys")
+    reason: Text = Field(description="what the user is told")
+    inert: bool = Field(default=False, description="registered by the public model, never used")
+
+    def rule(self) -> Drop:
+        """Return the rule."""
+        return Drop(_pattern(self.drop, "drop"), self.reason, self.inert)
+
+
+KINDS: dict[str, type[RuleKeys]] = {
+    "rename": RenameKeys,
+    "stack": StackKeys,
+    "remove": RemoveKeys,
+    "drop": DropKeys,
 }
+
+
+class ImporterKeys(Keys):
+    """What an importer's file says; its rules are read one by one."""
+
+    stspec: int = Field(description="version of the language")
+    about: Text = Field(description="what the code base is")
+    code_base: Text = Field(description="where it is published")
+    extends: Text | None = Field(default=None, description="the importer whose rules follow these")
+    recognise: list[Text] = Field(default_factory=list, description="keys that speak for it")
+    prefixes: list[Text] = Field(default_factory=list, description="taken off the front of keys")
+    rules: list[dict[str, Any]] = Field(default_factory=list, description="applied in order")
+
+    @model_validator(mode="after")
+    def _has_patterns(self) -> ImporterKeys:
+        self.patterns()
+        return self
+
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Return the patterns of `recognise`."""
+        return tuple(_pattern(text, "recognise", i) for i, text in enumerate(self.recognise))
 
 
 def read_importer(path: Path, load: Load) -> Importer:
@@ -29,207 +152,107 @@ def read_importer(path: Path, load: Load) -> Importer:
     Raises SpecError, with all mistakes of the file at once.
     """
     tree = read_file(path)
-    _only(tree, _KEYS, "an importer")
-    _language(tree)
     problems: list[Diagnostic] = []
     rules = tuple(_rules(tree, problems))
-    recognise = tuple(_patterns(tree, problems))
-    if problems:
-        raise SpecError(problems)
+    own = None
+    if (wrong := check_version(tree)) is not None:
+        raise SpecError(wrong)
+    try:
+        keys = validate(tree, ImporterKeys)
+        own = _importer(path.stem, keys, rules, tree, load)
+    except SpecError as error:
+        problems.extend(error.diagnostics)
+    if own is None or problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.position))
+    return own
+
+
+def _rules(tree: Tree, problems: list[Diagnostic]) -> Iterator[Rule]:
+    nodes = tree.get("rules")
+    for i, node in enumerate(nodes if isinstance(nodes, TreeSequence) else ()):
+        if isinstance(node, Tree):  # the model of the file tells of the others
+            try:
+                yield validate(node, _kind(node), path=("rules", i)).rule()
+            except SpecError as error:
+                problems.extend(error.diagnostics)
+
+
+def _kind(node: Tree) -> type[RuleKeys]:
+    kinds = [kind for name, kind in KINDS.items() if name in node]
+    if len(kinds) == 1:
+        return kinds[0]
+    key = node.entries[0][0] if node.entries else node
+    label = Label(key.span, "this one has several" if kinds else "this one has none")
+    known = ", ".join(f"`{name}`" for name in KINDS)
+    help_text = None if kinds else _meant(node)
+    raise SpecError(Diagnostic("bad-rule", f"a rule has one of {known}", (label,), help_text))
+
+
+def _meant(node: Tree) -> str | None:
+    """Which kind of rule a mistyped key means."""
+    near = next((name for key, _ in node.items() if (name := nearest(key, KINDS))), None)
+    return None if near is None else f"did you mean `{near}`?"
+
+
+def _importer(
+    name: str, keys: ImporterKeys, rules: tuple[Rule, ...], tree: Tree, load: Load
+) -> Importer:
     own = Importer(
-        name=path.stem,
-        about=_text(_need(tree, "about")),
-        code_base=_text(_need(tree, "code_base")),
-        recognise=recognise,
-        prefixes=_texts(tree.get("prefixes")),
+        name=name,
+        about=keys.about,
+        code_base=keys.code_base,
+        recognise=keys.patterns(),
+        prefixes=tuple(keys.prefixes),
         rules=rules,
     )
-    parent = tree.get("extends")
-    if parent is None:
+    if keys.extends is None:
         return own
-    name = _text(parent)
-    if name.endswith((".yaml", ".yml")):
-        message = "an importer extends one that comes with stspec, by its name"
-        raise _error(parent.span, "bad-parent", message)
-    return _extend(own, load(name))
-
-
-def _extend(own: Importer, parent: Importer) -> Importer:
-    """A child's rules come first: they unwrap what its code base wrapped around the parent's."""
-    return Importer(
-        name=own.name,
-        about=own.about,
-        code_base=own.code_base,
+    parent = _parent(keys.extends, tree, load)
+    # A child's rules come first: they unwrap what its code base wrapped around the parent's.
+    return replace(
+        own,
         recognise=own.recognise + parent.recognise,
         prefixes=own.prefixes + tuple(p for p in parent.prefixes if p not in own.prefixes),
         rules=own.rules + parent.rules,
     )
 
 
-def _patterns(tree: Mapping, problems: list[Diagnostic]) -> Iterator[Pattern]:
-    for node in _items(tree.get("recognise")):
+def _parent(name: str, tree: Tree, load: Load) -> Importer:
+    """The importer that is extended; what is wrong with its name is told where it is written."""
+    try:
+        return load(name)
+    except SpecError as error:
+        node = tree.get("extends")
+        if node is None or any(found.labels for found in error.diagnostics):
+            raise
+        label = Label(node.span, "named here")
+        raise SpecError(replace(found, labels=(label,)) for found in error.diagnostics) from None
+
+
+def _pattern(text: str, *at: str | int, tables: Tables = NO_TABLES) -> Pattern:
+    try:
+        return Pattern(text, tables)
+    except PatternError as error:
+        raise InvalidError(str(error), code="bad-pattern", at=at) from None
+
+
+def _templates(texts: Sequence[str], pattern: Pattern) -> tuple[Template, ...]:
+    made = []
+    for text in texts:
         try:
-            yield Pattern(_text(node), {})
+            made.append(Template(text))
         except PatternError as error:
-            problems.append(_diagnostic(node.span, "bad-pattern", str(error)))
-        except SpecError as error:
-            problems.extend(error.diagnostics)
+            raise InvalidError(str(error), code="bad-pattern", at=("to",)) from None
+        for name in made[-1].names:
+            _captured(name, pattern, "to")
+    return tuple(made)
 
 
-def _rules(tree: Mapping, problems: list[Diagnostic]) -> Iterator[Rule]:
-    for node in _items(tree.get("rules")):
-        try:
-            yield _rule(node)
-        except PatternError as error:
-            problems.append(_diagnostic(node.span, "bad-pattern", str(error)))
-        except SpecError as error:
-            problems.extend(error.diagnostics)
-
-
-def _rule(node: Node) -> Rule:
-    if not isinstance(node, Mapping):
-        raise _error(node.span, "wrong-type", "a rule is a mapping")
-    kinds = [kind for kind in _RULE_KEYS if kind in node]
-    if len(kinds) != 1:
-        known = ", ".join(f"`{kind}`" for kind in _RULE_KEYS)
-        raise _error(node.span, "bad-rule", f"a rule has exactly one of {known}")
-    kind = kinds[0]
-    _only(node, (kind, "about", *_RULE_KEYS[kind]), f"a {kind} rule")
-    return {"rename": _rename, "stack": _stack, "remove": _remove, "drop": _drop}[kind](node)
-
-
-def _rename(node: Mapping) -> Rule:
-    tables = dict(_tables(node.get("with")))
-    pattern = Pattern(_text(_need(node, "rename")), tables)
-    targets = tuple(Template(text) for text in _texts(_need(node, "to")))
-    _check_names(node, pattern, targets)
-    if unused := sorted(set(tables) - set(pattern.names)):
-        raise _error(
-            _need(node, "with").span, "unknown-capture", f"`{unused[0]}` is captured nowhere"
+def _captured(name: str, pattern: Pattern, at: str) -> None:
+    if name not in pattern.names:
+        raise InvalidError(
+            f"`{name}` is captured nowhere in `{pattern.text}`",
+            code="unknown-capture",
+            help=did_you_mean(name, pattern.names) or None,
+            at=(at,),
         )
-    return Rename(pattern, targets, tables)
-
-
-def _stack(node: Mapping) -> Rule:
-    along = _text(_need(node, "along"))
-    order_node = node.get("order")
-    order = _texts(order_node) if order_node is not None else None
-    table: Tables = {} if order is None else {along: {piece: piece for piece in order}}
-    pattern = Pattern(_text(_need(node, "stack")), table)
-    target = Template(_text(_need(node, "to")))
-    _check_names(node, pattern, (target,))
-    if along not in pattern.names:
-        raise _error(_need(node, "along").span, "unknown-capture", f"`{along}` is captured nowhere")
-    dim = _need(node, "dim")
-    if not isinstance(dim, Scalar) or type(dim.value) is not int or not 0 <= dim.value <= 4:
-        raise _error(dim.span, "wrong-type", "`dim` is an axis, 0 to 4")
-    return Stack(pattern, target, along, int(dim.value), order)
-
-
-def _remove(node: Mapping) -> Rule:
-    return Remove(frozenset(_texts(_need(node, "remove"))))
-
-
-def _drop(node: Mapping) -> Rule:
-    inert = node.get("inert")
-    if inert is not None and (not isinstance(inert, Scalar) or type(inert.value) is not bool):
-        raise _error(inert.span, "wrong-type", "`inert` is true or false")
-    pattern = Pattern(_text(_need(node, "drop")), {})
-    reason = _text(_need(node, "reason"))
-    return Drop(pattern, reason, isinstance(inert, Scalar) and inert.value is True)
-
-
-def _check_names(node: Mapping, pattern: Pattern, targets: tuple[Template, ...]) -> None:
-    for target in targets:
-        for name in target.names:
-            if name not in pattern.names:
-                raise _error(
-                    _need(node, "to").span,
-                    "unknown-capture",
-                    f"`{name}` is captured nowhere in `{pattern.text}`",
-                    did_you_mean(name, pattern.names),
-                )
-
-
-def _tables(node: Node | None) -> Iterator[tuple[str, dict[str, str]]]:
-    """Tables of a rename: a mapping translates what a capture takes, a list restricts it."""
-    if node is None:
-        return
-    if not isinstance(node, Mapping):
-        raise _error(node.span, "wrong-type", "`with` maps captures to tables or lists")
-    for name, table in node.items():
-        if isinstance(table, Mapping):
-            yield name, {key: _text(value) for key, value in table.items()}
-        else:
-            yield name, {piece: piece for piece in _texts(table)}
-
-
-def _language(tree: Mapping) -> None:
-    node = _need(tree, "stspec")
-    if not isinstance(node, Scalar) or type(node.value) is not int:
-        raise _error(node.span, "wrong-type", "`stspec` is the version of the language, a number")
-    if node.value > _LANGUAGE:
-        raise _error(
-            node.span,
-            "newer-language",
-            f"the file is written in language {node.value}, this stspec reads {_LANGUAGE}",
-            "install a newer stspec",
-        )
-    if node.value < _LANGUAGE:
-        raise _error(node.span, "bad-version", f"there is no language {node.value}")
-
-
-def _only(node: Mapping, known: tuple[str, ...], what: str) -> None:
-    problems = []
-    for scalar, _ in node.entries:
-        if scalar.value not in known:
-            key = str(scalar.value)
-            message = (
-                f"an {what} has no key `{key}`"
-                if what[0] in "aeiou"
-                else (f"a {what} has no key `{key}`")
-            )
-            help_text = did_you_mean(key, known)
-            problems.append(_diagnostic(scalar.span, "unknown-key", message, help_text))
-    if problems:
-        raise SpecError(problems)
-
-
-def _need(node: Mapping, key: str) -> Node:
-    value = node.get(key)
-    if value is None:
-        raise _error(node.span, "missing-key", f"`{key}` is missing")
-    return value
-
-
-def _items(node: Node | None) -> tuple[Node, ...]:
-    if node is None:
-        return ()
-    if not isinstance(node, Sequence):
-        raise _error(node.span, "wrong-type", "expected a list")
-    return node.items
-
-
-def _texts(node: Node | None) -> tuple[str, ...]:
-    """A list of texts; a single text stands for a list of one."""
-    if isinstance(node, Scalar):
-        return (_text(node),)
-    return tuple(_text(item) for item in _items(node))
-
-
-def _text(node: Node) -> str:
-    """A text that is not empty; whole numbers are read as the text they are in a key."""
-    if isinstance(node, Scalar):
-        if isinstance(node.value, str) and node.value:
-            return node.value
-        if type(node.value) is int:
-            return str(node.value)
-    raise _error(node.span, "wrong-type", "expected text", "put it in quotes")
-
-
-def _error(span: Span, code: str, message: str, help: str | None = None) -> SpecError:
-    return SpecError(_diagnostic(span, code, message, help))
-
-
-def _diagnostic(span: Span, code: str, message: str, help: str | None = None) -> Diagnostic:
-    return Diagnostic(code, message, (Label(span, "here"),), help or None)

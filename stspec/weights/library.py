@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from stspec.compose import data_root
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.weights.importer_file import read_importer
 from stspec.weights.patterns import any_match
@@ -25,7 +26,7 @@ def load_importer(name: str) -> Importer:
     Raises SpecError where there is none of that name or its file has mistakes.
     """
     if name.endswith(_SUFFIXES):
-        return read_importer(Path(name), load_importer)
+        return read_importer(Path(name), _parent)
     if name not in importer_names():
         message = f"there is no importer named `{name}`"
         raise SpecError(
@@ -59,12 +60,15 @@ def recognise(keys: Iterable[str]) -> str:
 
 @cache
 def _shipped(name: str) -> Importer:
-    return read_importer(_folder() / f"{name}.yaml", load_importer)
+    return read_importer(_folder() / f"{name}.yaml", _parent)
 
 
-@cache
+def _parent(name: str) -> Importer:
+    if name.endswith(_SUFFIXES):
+        message = f"an importer extends one that comes with stspec, by name, not `{name}`"
+        raise SpecError(Diagnostic("bad-parent", message))
+    return load_importer(name)
+
+
 def _folder() -> Path:
-    """specs/importers, inside an installed package or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "_data" / "specs" / "importers"
-    return inside if inside.is_dir() else package.parent / "specs" / "importers"
+    return data_root() / "specs" / "importers"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stspec.diagnostics import SpecError
 from stspec.reference import fill_state_dict
@@ -34,6 +35,21 @@ def test_values_are_taken_over() -> None:
         np.testing.assert_array_equal(value, public[key])
     assert imported.report.complete
     assert imported.report.summary() == "6 loaded"
+
+
+def test_tensors_of_torch_are_taken_as_they_are() -> None:
+    half = torch.tensor([0.5, 2.0], dtype=torch.bfloat16)
+    public = {"fc.weight": torch.nn.Parameter(torch.ones(2, 3)), "fc.bias": half}
+    state = import_state_dict(public, {"fc.weight": (2, 3), "fc.bias": (2,)}).state
+    assert state["fc.weight"].tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert state["fc.bias"].dtype == np.float32
+    assert state["fc.bias"].tolist() == [0.5, 2.0]
+
+
+def test_a_model_without_parameters() -> None:
+    imported = import_state_dict({}, {})
+    assert imported.report.complete
+    assert imported.report.summary() == "nothing to load"
 
 
 @pytest.mark.parametrize("width", [1, 4])

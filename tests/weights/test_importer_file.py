@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from stspec.diagnostics import SpecError
-from stspec.weights.importer_file import read_importer
 from stspec.weights.library import load_importer
 from stspec.weights.rules import Importer
 
@@ -15,7 +14,7 @@ HEAD = "stspec: 1\nabout: a code base\ncode_base: https://example.org/code\n"
 def read(tmp_path: Path, text: str) -> Importer:
     path = tmp_path / "mine.yaml"
     path.write_text(HEAD + text)
-    return read_importer(path, load_importer)
+    return load_importer(str(path))
 
 
 def only(importer: Importer, key: str) -> str:
@@ -97,34 +96,37 @@ def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        ("rule: []\n", "unknown-key", "an importer has no key `rule`"),
-        ("rules: 3\n", "wrong-type", "expected a list"),
-        ("rules: [x]\n", "wrong-type", "a rule is a mapping"),
-        ("rules: [{about: x}]\n", "bad-rule", "a rule has exactly one of `rename`"),
-        ("rules: [{rename: a, drop: b}]\n", "bad-rule", "a rule has exactly one of"),
-        ("rules: [{rename: a, to: b, dim: 2}]\n", "unknown-key", "a rename rule has no key `dim`"),
-        ("rules: [{rename: a}]\n", "missing-key", "`to` is missing"),
-        ("rules: [{drop: a}]\n", "missing-key", "`reason` is missing"),
-        ("rules: [{drop: a, reason: b, inert: 1}]\n", "wrong-type", "`inert` is true or false"),
+        ("rule: []\n", "unknown-key", "there is no key `rule`"),
+        ("rules: 3\n", "wrong-type", "`rules` must be a list"),
+        ("rules: [x]\n", "wrong-type", "`rules[0]` must be a mapping"),
+        ("rules: [{about: x}]\n", "bad-rule", "a rule has one of `rename`, `stack`"),
+        ("rules: [{rename: a, drop: b}]\n", "bad-rule", "a rule has one of"),
+        ("rules: [{rename: a, to: b, dim: 2}]\n", "unknown-key", "`rules[0]` has no key `dim`"),
+        ("rules: [{rename: a}]\n", "missing-key", "`rules[0]` lacks the key `to`"),
+        ("rules: [{rename: a, to: []}]\n", "bad-length", "`rules[0].to` must have at least 1 item"),
+        ("rules: [{drop: a}]\n", "missing-key", "`rules[0]` lacks the key `reason`"),
+        ("rules: [{drop: a, reason: b, inert: 1}]\n", "wrong-type", "must be true or false"),
         ("rules: [{rename: 'a.{Leaf}', to: b}]\n", "bad-pattern", "a capture is written"),
+        ("rules: [{rename: a, to: '{'}]\n", "bad-pattern", "a capture is written"),
         ("rules: [{rename: 'a.{leaf}', to: '{lief}'}]\n", "unknown-capture", "`lief` is captured"),
         ("rules: [{rename: a, to: b, with: {x: [1]}}]\n", "unknown-capture", "`x` is captured"),
-        ("rules: [{rename: 'a.{x}', to: b, with: [x]}]\n", "wrong-type", "`with` maps captures"),
-        ("rules: [{rename: 'a.{x}', to: b, with: {x: {1: 0.1}}}]\n", "wrong-type", "expected text"),
+        ("rules: [{rename: 'a.{x}', to: b, with: [x]}]\n", "wrong-type", "`rules[0].with` must be"),
+        ("rules: [{rename: 'a.{x}', to: b, with: {x: {1: 0.1}}}]\n", "wrong-type", "must be text"),
         ("rules: [{stack: 'a.{i}', to: a, along: j, dim: 0}]\n", "unknown-capture", "`j`"),
-        ("rules: [{stack: 'a.{i}', to: a, along: i, dim: 9}]\n", "wrong-type", "`dim` is an axis"),
+        ("rules: [{stack: 'a.{i}', to: a, along: i, dim: 9}]\n", "out-of-range", "`rules[0].dim`"),
         ("recognise: ['{x']\n", "bad-pattern", "a capture is written"),
         ("extends: other.yaml\n", "bad-parent", "an importer extends one that comes with"),
         ("extends: ibn\n", "unknown-importer", "there is no importer named `ibn`"),
-        ("prefixes: [{}]\n", "wrong-type", "expected text"),
+        ("prefixes: [{}]\n", "wrong-type", "`prefixes[0]` must be text"),
     ],
 )
 def test_mistakes_are_answered(tmp_path: Path, text: str, code: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         read(tmp_path, text)
-    found = caught.value.diagnostics[0]
+    (found,) = caught.value.diagnostics
     assert found.code == code
     assert message in found.message
+    assert found.labels[0].span.line == 4
 
 
 def test_all_mistakes_at_once_and_in_place(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_versions(tmp_path: Path, version: str, code: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(HEAD.replace("stspec: 1", f"stspec: {version}"))
     with pytest.raises(SpecError) as caught:
-        read_importer(path, load_importer)
+        load_importer(str(path))
     assert caught.value.diagnostics[0].code == code
 
 
@@ -154,5 +156,5 @@ def test_what_is_missing_at_the_top(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("stspec: 1\nabout: x\n")
     with pytest.raises(SpecError) as caught:
-        read_importer(path, load_importer)
-    assert caught.value.diagnostics[0].message == "`code_base` is missing"
+        load_importer(str(path))
+    assert caught.value.diagnostics[0].message == "the key `code_base` is missing"

@@ -1,0 +1,98 @@
+"""What the compiler's tests share: the shipped models, small, and modules made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stspec.compose import index, names
+from stspec.module import build_module
+from stspec.network import Network, load
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers share the cores
+
+FILES = tuple(names("model"))
+"""Every model that is a file of its own, families included."""
+EVERY = tuple(index())
+"""Every model that can be addressed by name, variants included."""
+FAMILIES = tuple(name for name in FILES if "_" not in name)
+SIZE = 64
+"""Side of the clips: the smallest power of two that all backbones take."""
+
+CONV = {"op": "conv2d", "width": 8, "kernel": 3}
+
+
+@cache
+def small(name: str, *overrides: str) -> Network:
+    """Return a shipped model for small clips and few classes, compiled once."""
+    return load(name, [f"clip.size={SIZE}", "classes=7", *overrides])
+
+
+def model(layers: Mapping[str, Any], **keys: Any) -> dict[str, Any]:
+    """Return a spec with a backbone of these layers, without policy unless one is given."""
+    return {
+        "stspec": 1,
+        "backbone": {"layers": dict(layers)},
+        "clip": {"frames": 4, "size": 32},
+        "policy": {},
+        "classes": 5,
+        **keys,
+    }
+
+
+def on(backbone: str | Mapping[str, Any], policy: Any, **clip: Any) -> dict[str, Any]:
+    """Return a spec of a shipped backbone and a policy."""
+    return {
+        "stspec": 1,
+        "backbone": backbone,
+        "clip": {"frames": 4, "size": SIZE, **clip},
+        "policy": policy,
+        "classes": 5,
+    }
+
+
+def meta_module(network: Network, *, canonical: bool = False) -> nn.Module:
+    """Return the module without memory for its weights."""
+    with torch.device("meta"):
+        return build_module(network, canonical=canonical).eval()
+
+
+def seeded(network: Network, seed: int = 0) -> nn.Module:
+    """Return the module with weights that depend on nothing but a seed, ready to run."""
+    torch.manual_seed(seed)
+    module = build_module(network)
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(std=0.1)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    for parameter in module.parameters():
+        if parameter.dim() == 1:  # scales and shifts: none may stay at zero and hide its branch
+            parameter.data.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def clip(network: Network, batch: int = 2, **options: Any) -> Tensor:
+    """Return random clips for a model."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (batch, *network.facts.input.sizes)
+    return torch.randn(shape, generator=generator).to(**options)
+
+
+def run(module: nn.Module, x: Tensor) -> Tensor:
+    """Return what a module makes of clips, without gradients."""
+    with torch.no_grad():
+        out = module(x)
+    assert isinstance(out, Tensor)
+    return out
+
+
+def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return key and shape of every entry of a module's state dict, in order."""
+    return {key: tuple(value.shape) for key, value in module.state_dict().items()}
