@@ -15,12 +15,13 @@ from stspec.ops.base import Shape
 from stspec.passes.diagnose import shape_diagnosis
 from stspec.passes.facts import Facts, NodeShapeError
 from stspec.schema.spec import Spec, parse
+from stspec.source.nodes import Mapping as Tree
 
 if TYPE_CHECKING:
     from stspec.analysis.hashes import Hashes
     from stspec.emit.source import Emitted
 
-Target = str | Path | Mapping[str, Any]
+Target = str | Path | Mapping[str, Any] | Tree
 Overrides = Iterable[str | tuple[str, Any]]
 
 

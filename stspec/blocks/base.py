@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stspec.graph import Defaults, Graph, Ref, Scope
+from stspec.ops.base import FROZEN
 
 
 class Block(BaseModel):
     """Base of every block. Fields are what YAML may say; channels that arrive follow from edges."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = FROZEN
 
     kind: ClassVar[str]
     """The block's name in YAML."""

@@ -32,7 +32,9 @@ class LinearHead(Head):
         default="per_frame", description="scores of frames are joined, or their features"
     )
     consensus: Reduce = Field(default="average", description="over frames")
-    name: str = Field(default="fc", pattern=r"^[a-z_]\w*(\.\d)?$", description="parameter key")
+    name: str = Field(
+        default="fc", pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.\d)?$", description="parameter key"
+    )
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the pool, the classifier and the consensus."""
@@ -68,7 +70,9 @@ class ConvolutionHead(Head):
     dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
     pool: Reduce = Field(default="average", description="over space")
     consensus: Reduce = Field(default="average", description="over frames")
-    name: str = Field(default="classifier", pattern=r"^[a-z_]\w*$", description="parameter key")
+    name: str = Field(
+        default="classifier", pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="parameter key"
+    )
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the convolution, the pool and the consensus."""

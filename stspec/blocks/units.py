@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from stspec.blocks.base import MODULE_OUTPUT, Block
 from stspec.graph import Ref, Scope
+from stspec.ops.conv import Groups
 
 
 class ConvUnit(Block):
@@ -34,7 +35,7 @@ class ConvSequence(Block):
     width: int = Field(ge=1, description="output channels")
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
     stride: int = Field(default=1, ge=1, description="spatial stride")
-    groups: int | Literal["depthwise"] = Field(default=1, description="channel groups")
+    groups: Groups = Field(default=1, description="channel groups, or depthwise")
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the numbered convolution, norm and activation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -47,11 +47,12 @@ class ClassPlan:
 class Planner:
     """Groups the instances of a model into classes, the innermost first."""
 
-    def __init__(self, root: Instance, model_name: str) -> None:
+    def __init__(self, root: Instance, model_name: str, taken: Collection[str] = ()) -> None:
         self.root = root
         self.plans: list[ClassPlan] = []
         self.plan_of: dict[int, ClassPlan] = {}
-        self._names: set[str] = {model_name}
+        self._names: set[str] = set(taken)
+        model_name = self._free(model_name)
         levels: dict[int, list[Instance]] = {}
         for instance in _every(root):
             levels.setdefault(_height(instance), []).append(instance)
@@ -210,6 +211,7 @@ class _Columns:
             plain += "_t"
         taken = {*self.by_vector.values(), *self.named.values()}
         owner = path.replace(".", "_").lstrip("@")
+        owner = f"layer{owner}" if owner[:1].isdigit() else owner
         names = (plain, f"{owner}_{plain}", *(f"{owner}_{plain}{i}" for i in range(2, 99)))
         return next(name for name in names if name not in taken)
 

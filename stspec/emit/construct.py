@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from stspec.emit.forward import Boundary, Forward, Statement
 from stspec.graph import Graph, Node
+from stspec.ops.activation import Activation
 from stspec.ops.base import Layer, Layout, Op, Value
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
@@ -51,6 +52,20 @@ def _instances(member: Member) -> Iterator[Instance]:
         yield member.instance
     for child in member.children or ():
         yield from _instances(child)
+
+
+def layers_of(instance: Instance) -> Iterator[Layer]:
+    """Yield every layer that an instance constructs, itself or in what it owns."""
+    yield from _layers(instance.members)
+
+
+def _layers(members: list[Member]) -> Iterator[Layer]:
+    for member in members:
+        if member.layer is not None:
+            yield member.layer
+        if member.instance is not None:
+            yield from layers_of(member.instance)
+        yield from _layers(member.children or [])
 
 
 def layer_slots(layer: Layer, path: str) -> Iterator[tuple[Slot, Value]]:
@@ -117,9 +132,15 @@ def is_plain_sequence(graph: Graph, layout: Layout) -> bool:
     if graph.kind != "sequential":
         return False
     numbers = [node.name for node in graph.nodes] == [str(i) for i in range(len(graph.nodes))]
-    return numbers and all(
-        isinstance(node.body, Graph) or node.body.layout in (None, layout) for node in graph.nodes
-    )
+    return numbers and all(_is_member(node.body, layout) for node in graph.nodes)
+
+
+def _is_member(body: Op | Graph, layout: Layout) -> bool:
+    """Tell whether nn.Sequential can hold a body: a module that runs in its layout."""
+    if isinstance(body, Graph):
+        return True
+    is_module = type(body).layer is not Op.layer or isinstance(body, Activation)
+    return is_module and body.layout in (None, layout)
 
 
 def entry_layout(graph: Graph) -> Layout:

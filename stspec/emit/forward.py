@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from stspec.graph import Graph, Node
 from stspec.ops.activation import Activation
@@ -14,6 +16,10 @@ from stspec.passes.layout import preference
 
 FRAMES_OF = "⟦{}⟧"
 """Stands for a number of frames until the planner knows whether it varies between uses."""
+
+
+NOT_LOCAL = frozenset({"torch", "F", "nn", "Tensor", "self", "super", "clip", *dir(builtins)})
+"""Names that a variable would hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +191,13 @@ class Forward:
         readers = self.graph.consumers(node.name)
         if hint is None and any(isinstance(r.body, Concat) for r in readers):
             hint = value.head
-        for name in (hint, "x", "y", "z", "u", "v", "w"):
+        if hint is not None and (hint in NOT_LOCAL or not hint.isidentifier()):
+            hint = None
+        numbered = (f"x{i}" for i in range(2, 10_000))
+        for name in chain((hint, "x", "y", "z", "u", "v", "w"), numbered):
             if name is not None and self._free(name, index):
                 return name
-        return f"{node.name}_out"
+        raise AssertionError("no free variable")
 
     def _free(self, name: str, index: int) -> bool:
         owner = self.owner.get(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from stspec.emit.classes import POSITIONAL, ClassPlan, Planner
-from stspec.emit.construct import Instance, Member
+from stspec.emit.construct import Instance, Member, layers_of
 from stspec.emit.library import Source, closure, template_path
 from stspec.emit.text import INDENT, Call, layout
 from stspec.ops.base import Arg, Layer
@@ -149,10 +149,24 @@ def _fit(head: str, text: str, tail: str) -> list[str]:
     line = f"{pad}{head}{text}"
     if len(line) + len(tail) <= 100:
         return [line + tail]
-    match = re.fullmatch(r"([\w.]+)\((.*)\)", text)
-    if match is None:
+    opening = _last_call(text)
+    if opening is None:
         return [f"{pad}{head}(", f"{pad}{INDENT}{text}", f"{pad}){tail}"]
-    return [f"{pad}{head}{match[1]}(", f"{pad}{INDENT}{match[2]}", f"{pad}){tail}"]
+    return [
+        f"{pad}{head}{text[: opening + 1]}",
+        f"{pad}{INDENT}{text[opening + 1 : -1]}",
+        f"{pad}){tail}",
+    ]
+
+
+def _last_call(text: str) -> int | None:
+    """Return where the parenthesis opens that a text's last character closes."""
+    depth = 0
+    for index in range(len(text) - 1, 0, -1):
+        depth += {")": 1, "(": -1}.get(text[index], 0)
+        if depth == 0:
+            return index if text.endswith(")") else None
+    return None
 
 
 def _parameter(name: str, annotation: str, default: object) -> str:
@@ -169,21 +183,12 @@ def _rolled(calls: list[Call]) -> Iterable[Call | str]:
             yield f"*({flat} for _ in range({len(same)}))"
 
 
-def library(planner: Planner, canonical: bool) -> list[Source]:
-    """Return the template definitions that the classes use, each once, in order of use."""
+def library(root: Instance, canonical: bool) -> list[Source]:
+    """Return the template definitions that a model uses, each once, in order of use."""
     found: dict[str, Source] = {}
-    for plan in planner.plans:
-        for layer in _layers(plan.first.members):
-            if layer.template is not None:
-                path = template_path(layer.template, canonical)
-                plain = template_path(layer.template)
-                for source in closure(path, layer.cls, plain):
-                    found.setdefault(source.name, source)
+    for layer in layers_of(root):
+        if layer.template is not None:
+            path = template_path(layer.template, canonical)
+            for source in closure(path, layer.cls, template_path(layer.template)):
+                found.setdefault(source.name, source)
     return list(found.values())
-
-
-def _layers(members: Iterable[Member]) -> Iterable[Layer]:
-    for member in members:
-        if member.layer is not None:
-            yield member.layer
-        yield from _layers(member.children or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import textwrap
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 
 from stspec.compose.locate import data_root
 from stspec.emit.classes import ClassPlan, Planner, inserted
-from stspec.emit.construct import Constructor, Slot, entry_layout
+from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, layers_of
+from stspec.emit.library import definitions, template_path
 from stspec.emit.naming import class_name
 from stspec.emit.render import FOLD_TIME, UNFOLD_TIME, ClassText, ClassWriter, library
 from stspec.emit.text import INDENT
@@ -45,14 +47,23 @@ def emit_source(
         canonical: use the canonical operators, slower, whose MACs can be counted as they run.
     """
     root = Constructor(facts).model(graph)
-    planner = Planner(root, class_name(spec))
+    planner = Planner(root, class_name(spec), _taken(root))
     model = planner.plan_of[id(root)]
     _let_classes_vary(model)
     texts = [_class(plan, planner) for plan in planner.plans if plan is not model]
     texts.append(_model(spec, model, planner, facts, graph))
-    sources = [source.text for source in library(planner, canonical)]
+    sources = [source.text for source in library(root, canonical)]
     bodies = ["\n".join(text.lines) for text in texts]
     return _assemble(spec, facts, hashes, sources, texts, bodies)
+
+
+def _taken(root: Instance) -> set[str]:
+    """Return the names that classes must not take: imports, builtins, the library's own."""
+    names = {"torch", "F", "nn", "Tensor", "fold_time", "unfold_time", *dir(builtins)}
+    for layer in layers_of(root):
+        if layer.template is not None:
+            names |= definitions(template_path(layer.template)).keys()
+    return names
 
 
 def _assemble(
@@ -195,31 +206,16 @@ def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: G
     docstring = [f"{plain(spec.model.title or plan.name)} for clips of {frames} frames."]
     has_classes = any(fill == "num_classes" for fill in plan.fills.values())
     parameters = [f"num_classes: int = {spec.model.classes}"] if has_classes else []
-    init = _initialisation("\n".join(planner_text(planner)))
+    init = _initialisation({layer.cls for layer in layers_of(plan.first)})
     writer = ClassWriter(plan, planner, docstring)
     return writer.write(
         entry=entry, comments=True, init=init, parameters=parameters, input_name="clip"
     )
 
 
-def planner_text(planner: Planner) -> list[str]:
-    """Return the names of all layers' classes."""
-    found: list[str] = []
-
-    def visit(members: list) -> None:  # type: ignore[type-arg]
-        for member in members:
-            if member.layer is not None:
-                found.append(member.layer.cls)
-            visit(member.children or [])
-
-    for plan in planner.plans:
-        visit(plan.first.members)
-    return found
-
-
-def _initialisation(layers: str) -> list[str]:
+def _initialisation(layers: set[str]) -> list[str]:
     """Return the statements that initialise convolutions and classifier, as ResNet's authors do."""
-    convs = [name for name in ("nn.Conv2d", "nn.Conv3d") if re.search(rf"^{name}$", layers, re.M)]
+    convs = [name for name in ("nn.Conv2d", "nn.Conv3d") if name in layers]
     lines = []
     if convs:
         test = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from stspec.graph.model import Graph, Node, Tags
@@ -48,13 +49,22 @@ class Scope:
 
     def add(self, name: str, op: Op, *inputs: Ref, **tags: Any) -> Ref:
         """Add an operator and return its value."""
+        name = self._free(name)
         self._nodes.append(Node(name, op, tuple(ref.name for ref in inputs), Tags(**tags)))
         return Ref(name, op.channels([ref.channels for ref in inputs]))
 
     def nest(self, name: str, graph: Graph, channels: int, *inputs: Ref, **tags: Any) -> Ref:
         """Add a nested graph and return its value."""
+        name = self._free(name)
         self._nodes.append(Node(name, graph, tuple(ref.name for ref in inputs), Tags(**tags)))
         return Ref(name, channels)
+
+    def _free(self, name: str) -> str:
+        """Return a name that is not taken: a head may meet a layer of the same name."""
+        taken = {node.name for node in self._nodes} | {ref.name for ref in self.inputs}
+        if name not in taken:
+            return name
+        return next(f"{name}{i}" for i in count(2) if f"{name}{i}" not in taken)
 
     def sub(
         self, name: str, kind: str, x: Ref, build: Callable[[Scope, Ref], Ref], **tags: Any

@@ -52,8 +52,9 @@ def factorise(
     if act is not None:
         made.append(_chain(made, names["act_t"], act.body, rest))
     if ends:
-        made[-1] = made[-1].tagged(ends=slot, roles=unit[-1].tags.roles)
-        made[: len(made) - 1] = [n if n is made[-1] else _without_end(n) for n in made[:-1]]
+        roles = unit[-1].tags.roles if len(unit) > 1 else ()
+        made[-1] = made[-1].tagged(ends=slot, roles=roles)
+        made[:-1] = [made[0].tagged(ends=None), *map(_without_end, made[1:-1])]
     return _replace_unit(owner, unit, made)
 
 

@@ -138,7 +138,7 @@ def _side(selector: Selector, site: Site) -> str | None:
 def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
         if side == "unit":
-            node = next(n for n in owner.nodes if n.tags.ends == node.tags.slot)
+            node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
         beside_graph = isinstance(node.body, Graph) and side != "entry"
         name = f"{node.name}_{rule.name}" if beside_graph else rule.name
         new = Node(free_name(owner, name), body, (), Tags(rule=rule.path))

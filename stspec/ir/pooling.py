@@ -65,6 +65,8 @@ def _separate(owner: Graph, node: Node, pooling: Pooling, number: int) -> Graph:
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
     new = Node(free_name(owner, f"t_pool{number}"), op, (), Tags(rule="pooling"))
+    if node.tags.slot is not None:
+        node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
     insert = insert_before if isinstance(node.body, Graph) else insert_after
     return insert(owner, node, new)
 

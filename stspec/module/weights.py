@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stspec.graph.model import leaves
 from stspec.network import Network
+from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
 from stspec.weights.imagenet import fill_from_image
 from stspec.weights.importer import import_state_dict
@@ -72,7 +73,7 @@ def inflation(network: Network) -> Callable[[str], str]:
     return lambda key: words.get(key.rpartition(".")[0], network.spec.policy.inflate)
 
 
-def _arrays(source: Source) -> Mapping[str, np.ndarray]:  # type: ignore[type-arg]
+def _arrays(source: Source) -> Mapping[str, Array]:
     if isinstance(source, str | Path):
         return read_checkpoint(source).state
     return {

@@ -140,10 +140,14 @@ class Site:
         return self.inputs[0].frames or 1
 
 
+FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+"""How every declaration is validated: no unknown fields, no silent conversions."""
+
+
 class Op(BaseModel):
     """Base of every operator. Subclasses are frozen values: their fields are what YAML may say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = FROZEN
 
     kind: ClassVar[str]
     """The operator's name in YAML."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ from stspec.ops.base import (
     trunk,
 )
 
+Groups = Annotated[int, Field(ge=1)] | Literal["depthwise"]
+
 
 class Conv2d(Op):
     """Convolution of every frame by itself: weight (O, I/groups, k, k)."""
@@ -34,7 +36,7 @@ class Conv2d(Op):
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
     stride: int = Field(default=1, ge=1, description="spatial stride")
     padding: int | None = Field(default=None, ge=0, description="spatial padding; kernel // 2")
-    groups: int | Literal["depthwise"] = Field(default=1, description="channel groups")
+    groups: Groups = Field(default=1, description="channel groups, or depthwise")
     bias: bool = Field(default=False, description="whether a bias is added")
 
     @property

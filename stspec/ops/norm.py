@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.ops.base import Arg, Layer, Op, Param, Shape, Site
+from stspec.ops.base import Arg, Layer, Op, Param, Shape, Site, trunk
 
 
 class BatchNorm(Op):
@@ -19,6 +19,11 @@ class BatchNorm(Op):
     eps: float = Field(default=1e-5, gt=0, description="added to the variance")
     momentum: float = Field(default=0.1, gt=0, le=1, description="weight of the newest batch")
     zero: bool = Field(default=False, description="whether its scale starts at zero")
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the same shape."""
+        trunk(inputs[0], self.kind)
+        return inputs[0]
 
     def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
         """Return scale, shift, running statistics and the batch counter."""

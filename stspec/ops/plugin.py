@@ -50,7 +50,13 @@ def _error(
 def _load(name: str, value: Scalar) -> type[Op]:
     file, _, cls = name.partition(":")
     folder = Path(value.span.file).resolve().parent
-    path = (folder / file).resolve()
+    try:
+        path = (folder / file).resolve()
+        path.is_file()
+    except (OSError, ValueError) as error:
+        raise _error(
+            "unreadable-file", f"{file!r:.80} cannot be a file", value, "named here"
+        ) from error
     if not path.is_relative_to(folder):
         raise _error(
             "outside-folder",

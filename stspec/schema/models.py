@@ -18,7 +18,7 @@ Numbers = Annotated[list[int], BeforeValidator(_as_list)]
 class Strict(BaseModel):
     """Base: frozen, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Every(Strict):

@@ -1,0 +1,144 @@
+"""Layers of a backbone: operators, stages of blocks, numbered sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+from typing import Any
+
+from stspec.blocks.base import Block
+from stspec.blocks.registry import BLOCKS
+from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
+from stspec.ops.base import Op
+from stspec.ops.plugin import find_op
+from stspec.schema.collect import Collector, names_of, split
+from stspec.schema.models import LayerKeys
+from stspec.schema.names import check_name
+from stspec.schema.validate import validate
+from stspec.source.nodes import Mapping, Node, Scalar, Sequence
+
+MOST_LAYERS = 2000
+"""Layers and blocks of one backbone; the deepest networks in print have a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a backbone: an operator, a stage of blocks, or a numbered sequence."""
+
+    name: str
+    body: type[Op] | type[Block] | tuple[Layer, ...]
+    values: MappingType[str, Any]
+    keys: LayerKeys
+    node: Mapping
+
+    @property
+    def count(self) -> int:
+        """Return the number of operators and blocks that it stands for."""
+        own = sum(layer.count for layer in self.body) if isinstance(self.body, tuple) else 1
+        return own * self.keys.repeat
+
+
+def parse_layers(node: Node | None, errors: Collector) -> tuple[Layer, ...]:
+    """Return a backbone's layers; mistakes go to the collector."""
+    if not isinstance(node, Mapping):
+        return ()
+    layers = []
+    for key, value in node.entries:
+        with errors.collect():
+            check_name(key)
+            if isinstance(value, Mapping):
+                path = ("backbone", "layers", str(key.value))
+                layers.append(_layer(str(key.value), value, key, path))
+    with errors.collect():
+        _check_count(layers, node)
+    return tuple(layers)
+
+
+def _check_count(layers: list[Layer], node: Mapping) -> None:
+    count = sum(layer.count for layer in layers)
+    if count > MOST_LAYERS:
+        raise SpecError(
+            Diagnostic(
+                "too-large",
+                f"this backbone has {count} layers and blocks",
+                (Label(node.span, f"at most {MOST_LAYERS} can be built"),),
+            )
+        )
+
+
+def _layer(name: str, node: Mapping, key: Scalar | None, path: tuple[str | int, ...]) -> Layer:
+    keys_node, fields = split(node, LayerKeys)
+    keys = validate(keys_node, LayerKeys, path=path, key=key)
+    if keys.sequence is not None:
+        return _sequence(name, node, fields, keys, path)
+    if keys.op is not None:
+        _refuse_repeat(node, "an operator stands once; repeat a block")
+        body: type[Op] | type[Block] = chainable(find_op(scalar(node, "op")), scalar(node, "op"))
+    else:
+        body = _find_block(node)
+    also = names_of(LayerKeys)
+    values = validate(fields, body, path=path, key=key, also=also)
+    return Layer(name, body, values.model_dump(exclude_unset=True), keys, node)
+
+
+def _sequence(
+    name: str, node: Mapping, fields: Mapping, keys: LayerKeys, path: tuple[str | int, ...]
+) -> Layer:
+    _refuse_repeat(node, "a sequence stands once; repeat its blocks")
+    if fields.entries:
+        labels = tuple(Label(key.span, "no key of a sequence") for key, _ in fields.entries)
+        raise SpecError(Diagnostic("unknown-key", "a sequence has no such key", labels))
+    sequence = node.get("sequence")
+    items = sequence.items if isinstance(sequence, Sequence) else ()
+    children = []
+    for i, item in enumerate(items):
+        assert isinstance(item, Mapping)
+        inner = item.key("sequence")
+        if inner is not None:
+            label = Label(inner.span, "a sequence in a sequence")
+            raise SpecError(Diagnostic("bad-value", "sequences cannot be nested", (label,)))
+        children.append(_layer(str(i), item, None, (*path, "sequence", i)))
+    return Layer(name, tuple(children), {}, keys, node)
+
+
+def _refuse_repeat(node: Mapping, reason: str) -> None:
+    key = node.key("repeat")
+    if key is not None:
+        raise SpecError(
+            Diagnostic("bad-value", "`repeat` goes with `block`", (Label(key.span, reason),))
+        )
+
+
+def scalar(node: Mapping, key: str) -> Scalar:
+    """Return the value of a key that is known to be a scalar."""
+    value = node.get(key)
+    assert isinstance(value, Scalar)
+    return value
+
+
+def chainable(op: type[Op], value: Scalar) -> type[Op]:
+    """Return an operator that reads one value.
+
+    Raises:
+        SpecError: if it joins several.
+    """
+    if op.arity == 1:
+        return op
+    label = Label(value.span, "needs several inputs")
+    message = f"{op.kind} joins several values and cannot stand in a chain"
+    raise SpecError(Diagnostic("bad-value", message, (label,), help="blocks use it inside"))
+
+
+def _find_block(node: Mapping) -> type[Block]:
+    value = scalar(node, "block")
+    block = BLOCKS.get(str(value.value))
+    if block is None:
+        raise SpecError(
+            Diagnostic(
+                "unknown-block",
+                f"there is no block {str(value.value)!r:.80}",
+                (Label(value.span, "not a block"),),
+                help=did_you_mean(str(value.value), sorted(BLOCKS)),
+            )
+        )
+    return block

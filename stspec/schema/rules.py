@@ -1,0 +1,149 @@
+"""Rules of a policy: their keys, and beside them the fields of their operator or block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from stspec.blocks.base import Block
+from stspec.blocks.registry import BLOCKS
+from stspec.ops.base import FROZEN, Op
+from stspec.ops.plugin import find_op
+from stspec.ops.twins import ClipTwin
+from stspec.schema.collect import Collector, names_of, split
+from stspec.schema.layers import chainable, scalar
+from stspec.schema.models import RuleKeys
+from stspec.schema.names import check_name
+from stspec.schema.validate import validate
+from stspec.source.nodes import Mapping, Scalar, Sequence
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A parameter that runs along the sites that a rule matches, cycled."""
+
+    values: tuple[Any, ...]
+    over: Literal["stage", "model"] = "stage"
+
+
+class EachKeys(BaseModel):
+    """Values that run along the sites of a rule."""
+
+    model_config = FROZEN
+
+    each: list[Any] = Field(min_length=1, description="one value for each site, cycled")
+    over: Literal["stage", "model"] = Field(
+        default="stage", description="begin again in every stage, or count through"
+    )
+
+
+class Conv2Plus1dFields(BaseModel):
+    """A spatial convolution, norm and activation, then a temporal convolution."""
+
+    model_config = FROZEN
+
+    kernel_t: int = Field(default=3, ge=1, description="temporal kernel")
+    width: int | Literal["out"] = Field(
+        default="out", description="channels between the two; as many as come out"
+    )
+    depthwise: bool = Field(default=False, description="temporal kernels channel by channel")
+    bias: bool = Field(default=False, description="bias of the temporal convolution")
+
+
+CONV2PLUS1D = "conv2plus1d"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a policy; ``path`` is how overrides and messages speak of it."""
+
+    path: str
+    keys: RuleKeys
+    target: type[Op] | type[Block] | Literal["conv2plus1d"]
+    values: MappingType[str, Any]
+    node: Mapping
+
+    @property
+    def name(self) -> str:
+        """Return the rule's own name, which names what it inserts."""
+        return self.path.rpartition(".")[2]
+
+
+def parse_rules(policy: Mapping, errors: Collector) -> tuple[Rule, ...]:
+    """Return a policy's rules in order; mistakes go to the collector."""
+    rules = []
+    for section in ("spatial", "temporal"):
+        node = policy.get(section)
+        for key, value in node.entries if isinstance(node, Mapping) else ():
+            with errors.collect():
+                check_name(key)
+                if isinstance(value, Mapping):
+                    rules.append(_rule(section, key, value))
+    return tuple(rules)
+
+
+def _rule(section: str, key: Scalar, node: Mapping) -> Rule:
+    path: Path = ("policy", section, str(key.value))
+    keys_node, fields = split(node, RuleKeys)
+    keys = validate(keys_node, RuleKeys, path=path, key=key, also=("kernel", "kernel_t"))
+    target: type[Op] | type[Block] | Literal["conv2plus1d"]
+    if keys.to == CONV2PLUS1D:
+        target, model = "conv2plus1d", Conv2Plus1dFields
+    else:
+        target = found = _target(node, keys)
+        model = found if keys.insert else partial(found)
+    values = _values(fields, model, path, key)
+    return Rule(f"{section}.{key.value}", keys, target, values, node)
+
+
+def _target(node: Mapping, keys: RuleKeys) -> type[Op] | type[Block]:
+    value = scalar(node, "to" if keys.to else "insert")
+    if keys.insert in BLOCKS:
+        return BLOCKS[keys.insert]
+    if keys.to == ClipTwin.kind:
+        return ClipTwin
+    others = sorted(BLOCKS) if keys.insert else [CONV2PLUS1D, ClipTwin.kind]
+    return chainable(find_op(value, others), value)
+
+
+@cache
+def partial(model: type[BaseModel]) -> type[BaseModel]:
+    """Return a model whose fields may all be left out."""
+    fields: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        annotation: Any = info.annotation
+        if info.metadata:
+            annotation = Annotated[annotation, *info.metadata]
+        fields[name] = (annotation, None if info.is_required() else info.get_default())
+    return create_model(f"{model.__name__}Fields", __config__=FROZEN, **fields)
+
+
+def _values(fields: Mapping, model: type[BaseModel], path: Path, key: Scalar) -> dict[str, Any]:
+    """Return the fields that were written, with parameters that run along sites as ``Each``."""
+    runs = {str(k.value): v for k, v in fields.entries if isinstance(v, Mapping) and "each" in v}
+    base = fields.without(*runs)
+    also = names_of(RuleKeys)
+    model = partial(model) if runs else model
+    values: dict[str, Any] = validate(base, model, path=path, key=key, also=also).model_dump(
+        exclude_unset=True
+    )
+    for name, node in runs.items():
+        values[name] = _each(base, name, node, model, path)
+    return values
+
+
+def _each(base: Mapping, name: str, node: Mapping, model: type[BaseModel], path: Path) -> Each:
+    keys = validate(node, EachKeys, path=(*path, name))
+    items = node.get("each")
+    assert isinstance(items, Sequence)
+    values = []
+    for item in items.items:
+        one = base.with_entry(Scalar(name, node.span, node.origin), item)
+        values.append(getattr(validate(one, model, path=path), name))
+    return Each(tuple(values), keys.over)
