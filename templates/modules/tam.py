@@ -140,13 +140,17 @@ class MaxTemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
         taps = self.weight.to(x.dtype).flatten(1).unbind(1)  # each (C,)
-        padded = F.pad(clip, (0, 0, 0, 0, 0, 0, len(taps) // 2, (len(taps) - 1) // 2))
-        out = torch.zeros_like(clip)  # the maximum with zero is the ReLU
-        for i, tap in enumerate(taps):
-            out = Maximum.apply(out, padded[:, i : i + self.frames] * tap)
-        return out.permute(0, 1, 4, 2, 3).flatten(0, 1)
+        frames = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2).unbind(1)
+        outs = []
+        for t, frame in enumerate(frames):  # frame by frame: products stay in cache
+            out = torch.zeros_like(frame)  # the maximum with zero is the ReLU
+            for i, tap in enumerate(taps):
+                source = t + i - len(taps) // 2
+                if 0 <= source < self.frames:
+                    out = Maximum.apply(out, frames[source] * tap)
+            outs.append(out)
+        return torch.stack(outs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
 
 
 class DenseMaxTemporalAggregation(nn.Module):
@@ -162,9 +166,14 @@ class DenseMaxTemporalAggregation(nn.Module):
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         taps = self.weight.unbind(2)  # each (C, C, 1, 1)
         blends = F.conv2d(x, torch.cat(taps))  # (N*T, b*C, H, W)
-        clip = blends.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, b*C)
-        padded = F.pad(clip, (0, 0, 0, 0, 0, 0, len(taps) // 2, (len(taps) - 1) // 2))
-        out = torch.zeros_like(clip[..., : len(taps[0])])  # the maximum with zero is the ReLU
-        for i, blend in enumerate(padded.chunk(len(taps), -1)):
-            out = Maximum.apply(out, blend[:, i : i + self.frames])
-        return out.permute(0, 1, 4, 2, 3).flatten(0, 1)
+        clip = blends.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        frames = [frame.chunk(len(taps), -1) for frame in clip.unbind(1)]
+        outs = []
+        for t, frame in enumerate(frames):
+            out = torch.zeros_like(frame[0])  # the maximum with zero is the ReLU
+            for i in range(len(taps)):
+                source = t + i - len(taps) // 2
+                if 0 <= source < self.frames:
+                    out = Maximum.apply(out, frames[source][i])
+            outs.append(out)
+        return torch.stack(outs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
