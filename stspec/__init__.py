@@ -1,3 +1,47 @@
-"""A compiler for video-recognition networks: YAML in; module, source, cost and diff out."""
+"""A compiler for video-recognition networks: YAML in; module, source, cost and diff out.
+
+    import stspec
+
+    network = stspec.load("tam_resnet50", ["clip.frames=16"])   # checked and compiled, no torch
+    print(stspec.cost(network).total.macs)
+    print(stspec.emit(network))                                 # standalone source
+    model = stspec.build(network)                               # torch.nn.Module
+
+Names are looked up when they are first used, so that importing stspec costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stspec.api import build, cost, diff, emit
+    from stspec.diagnostics import SpecError
+    from stspec.network import Network, load
 
 __version__ = "0.1.0"
+
+__all__ = ["Network", "SpecError", "__version__", "build", "cost", "diff", "emit", "load"]
+
+_HOMES = {
+    "Network": "stspec.network",
+    "SpecError": "stspec.diagnostics",
+    "build": "stspec.api",
+    "cost": "stspec.api",
+    "diff": "stspec.api",
+    "emit": "stspec.api",
+    "load": "stspec.network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stspec' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -29,7 +29,9 @@ def verify(
         bool, typer.Option("--details", help="Show every comparison, not failures alone.")
     ] = False,
 ) -> None:
-    """Run models on reference weights and inputs, and compare keys, counts and logits.
+    """Compare models with recorded reference outputs.
+
+    Public weights are filled and imported, the model is run, keys, counts and logits compared.
 
     Exit status 0: all agree; 1: some do not; 2: error.
     """

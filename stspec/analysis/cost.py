@@ -1,0 +1,205 @@
+"""What a model costs: parameters, MACs and activations, by node, by stage and in total.
+
+Activations are the results that training keeps for its backward pass: one result per operator,
+but none for an activation function that overwrites its input. In float32 and batch 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from stspec.emit.forward import keeps_memory
+from stspec.graph import Graph, Node
+from stspec.ops.activation import Activation
+from stspec.ops.norm import BatchNorm
+from stspec.passes.facts import Fact, Facts
+
+if TYPE_CHECKING:
+    from stspec.network import Network
+
+BYTES = 4
+"""Bytes of an element in float32."""
+
+HEAD = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one operator, one stage or the whole model costs, for one clip."""
+
+    name: str
+    kind: str
+    stage: str
+    output: str
+    """Sizes of what comes out: CxTxHxW, batch left out."""
+    params: int = 0
+    macs: Mapping[str, int] = field(default_factory=dict)
+    """By class of operator: convolution, linear, matmul."""
+    norms: int = 0
+    """Elements that batch norms give out."""
+    activations: int = 0
+    """Elements that training keeps."""
+
+    @property
+    def activation_bytes(self) -> int:
+        """Return the bytes that training keeps, in float32."""
+        return BYTES * self.activations
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A way to count, as the field's tools and tables do it."""
+
+    name: str
+    about: str
+    count: Callable[[Row], int]
+
+
+def _all(row: Row) -> int:
+    return sum(row.macs.values())
+
+
+def _conv(row: Row) -> int:
+    return row.macs.get("convolution", 0)
+
+
+def _fvcore(row: Row) -> int:
+    return _all(row) + 5 * row.norms
+
+
+CONVENTIONS = {
+    convention.name: convention
+    for convention in (
+        Convention("all", "MACs of convolutions, linear layers and matrix products", _all),
+        Convention("conv", "MACs of convolutions alone", _conv),
+        Convention(
+            "fvcore",
+            "as fvcore 0.1.5 counts in training mode: all, and 5 per element of a batch norm",
+            _fvcore,
+        ),
+    )
+}
+"""Conventions by name. One multiply-accumulate counts once in each; biases count in none."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The costs of a network's operators, in the order of execution."""
+
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def stages(self) -> tuple[Row, ...]:
+        """Return the costs by stage; the head is one too."""
+        order = dict.fromkeys(row.stage for row in self.rows)
+        return tuple(
+            _sum(stage, "stage", stage, (row for row in self.rows if row.stage == stage))
+            for stage in order
+        )
+
+    @cached_property
+    def total(self) -> Row:
+        """Return the costs of the whole model."""
+        return _sum("total", "model", "", self.rows)
+
+
+def cost(network: Network) -> Cost:
+    """Return what a network costs."""
+    return cost_of(network.graph, network.facts)
+
+
+def cost_of(graph: Graph, facts: Facts) -> Cost:
+    """Return what a graph costs, given its facts."""
+    stages = dict(stage_names(graph))
+    free = set(_free(graph, ""))
+    return Cost(
+        tuple(_row(fact, stages[fact.path], fact.path in free) for fact in facts.operators())
+    )
+
+
+def stage_names(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield every node's path with its stage.
+
+    What stands between two stages, as temporal pooling does, belongs to the one in front; what
+    follows the last stage is the head.
+    """
+    last = max((i for i, node in enumerate(graph.nodes) if _stages_in(node)), default=-1)
+    current = HEAD
+    for index, node in enumerate(graph.nodes):
+        if index > last:
+            current = HEAD
+        yield from _stage_names(node, node.name, current)
+        inside = _stages_in(node)
+        current = str(inside[-1]) if inside else current
+
+
+def _stage_names(node: Node, path: str, current: str) -> Iterator[tuple[str, str]]:
+    own = str(node.tags.stage) if node.tags.stage is not None else current
+    yield path, own
+    if isinstance(node.body, Graph):
+        for child in node.body.nodes:
+            yield from _stage_names(child, f"{path}.{child.name}", own)
+            # An untagged block of a numbered sequence goes on with the stage before it.
+            own = str(child.tags.stage) if child.tags.stage is not None else own
+
+
+def _stages_in(node: Node) -> list[int]:
+    found = [node.tags.stage] if node.tags.stage is not None else []
+    if isinstance(node.body, Graph):
+        for child in node.body.nodes:
+            found += _stages_in(child)
+    return found
+
+
+def _free(graph: Graph, prefix: str) -> Iterator[str]:
+    """Yield the paths of activation functions that overwrite their input."""
+    for node in graph.nodes:
+        path = prefix + node.name
+        if isinstance(node.body, Graph):
+            yield from _free(node.body, path + ".")
+        elif isinstance(node.body, Activation) and _overwrites(graph, node):
+            yield path
+
+
+def _overwrites(graph: Graph, node: Node) -> bool:
+    """Tell what the emitter decides too: whether nobody else needs what the function reads."""
+    source = node.inputs[0]
+    if source in graph.inputs or source == graph.output or len(graph.consumers(source)) > 1:
+        return False
+    return keeps_memory(graph.node(source))
+
+
+def _row(fact: Fact, stage: str, free: bool) -> Row:
+    op = fact.node.body
+    assert not isinstance(op, Graph)
+    return Row(
+        fact.path,
+        op.kind,
+        stage,
+        "x".join(map(str, fact.output.sizes)),
+        fact.param_count,
+        dict(fact.macs),
+        fact.output.numel if isinstance(op, BatchNorm) else 0,
+        0 if free else fact.output.numel,
+    )
+
+
+def _sum(name: str, kind: str, stage: str, rows: Iterable[Row]) -> Row:
+    members = list(rows)
+    macs: Counter[str] = Counter()
+    for row in members:
+        macs.update(row.macs)
+    return Row(
+        name,
+        kind,
+        stage,
+        members[-1].output if members else "",
+        sum(row.params for row in members),
+        dict(macs),
+        sum(row.norms for row in members),
+        sum(row.activations for row in members),
+    )

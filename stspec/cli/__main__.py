@@ -1,0 +1,5 @@
+"""`python -m stspec.cli`."""
+
+from stspec.cli.main import run
+
+run()

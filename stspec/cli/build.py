@@ -1,0 +1,190 @@
+"""`stspec build`: compile, instantiate, and write the standalone source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stspec.cli.options import Output, Set
+from stspec.cli.screen import Paint, paint, remark, write
+
+if TYPE_CHECKING:
+    from stspec.network import Network
+
+MARK = "Written by stspec "
+"""What tells a file that may be written again from one that people have made."""
+
+
+def build(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="A model's name, or a YAML file.", show_default=False
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Build every shipped spec and family.")
+    ] = False,
+    sets: Set = None,
+    output: Output = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; show how the file differs. 0 same, 1 drift."),
+    ] = False,
+    instantiate: Annotated[
+        bool,
+        typer.Option("--instantiate/--no-instantiate", help="Build the module (needs torch)."),
+    ] = True,
+) -> None:
+    """Compile a model, build it, and write its source.
+
+    The source goes to generated/NAME.py, of this checkout where there is one; a model changed by
+    --set to generated/NAME__HASH.py. Exit status with --check: 0 same, 1 drift, 2 error.
+    """
+    from stspec.cli.shipped import shipped
+    from stspec.network import load
+
+    if everything == (target is not None):
+        raise typer.BadParameter("name one spec, or ask for --all", param_hint="TARGET")
+    if everything and (sets or output):
+        raise typer.BadParameter("--set and -o go with one TARGET", param_hint="--all")
+    names = shipped() if everything else [str(target)]
+    drifted = [name for name in names if not _one(load(name, sets or ()), bool(sets), output, check,
+                                                  instantiate, everything)]  # fmt: skip
+    strays = _strays(names) if everything and check else []
+    for stray in strays:
+        write(f"{stray} belongs to no spec; remove it")
+    if drifted or strays:
+        raise typer.Exit(1)
+    if check:
+        remark(f"{len(names)} file{'s are' if len(names) > 1 else ' is'} as the spec says")
+
+
+def _one(
+    network: Network,
+    changed: bool,
+    output: Path | None,
+    check: bool,
+    instantiate: bool,
+    brief: bool,
+) -> bool:
+    """Build or check one model; tell whether its file is as it should be."""
+    from stspec.cli.shipped import file_name, generated_folder
+    from stspec.diagnostics import display_path
+
+    path = output or generated_folder() / file_name(network, changed)
+    text = network.emit().text
+    if check:
+        return _same(path, text)
+    _refuse_to_overwrite(path)
+    ink = paint()
+    if not brief:
+        write(_summary(network, ink))
+    if instantiate:
+        _instantiate(network, ink, brief)
+    from stspec.output import write_output
+
+    written = not path.is_file() or path.read_text(encoding="utf-8") != text
+    if written:
+        write_output(path, text)
+    verb = "wrote" if written else "unchanged:"
+    write(f"{verb} {display_path(path)} ({text.count(chr(10))} lines)")
+    return True
+
+
+def _same(path: Path, text: str) -> bool:
+    """Tell whether a file holds a text; print the difference where it does not."""
+    import difflib
+
+    from stspec.diagnostics import display_path
+
+    name = display_path(path)
+    if not path.is_file():
+        write(f"{name} is missing; `stspec build` writes it")
+        return False
+    found = path.read_text(encoding="utf-8", errors="replace")
+    if found == text:
+        return True
+    lines = difflib.unified_diff(
+        found.splitlines(keepends=True), text.splitlines(keepends=True), name, f"{name} (spec)"
+    )
+    write("".join(lines))
+    return False
+
+
+def _refuse_to_overwrite(path: Path) -> None:
+    """Refuse to write over a file that somebody else has made.
+
+    Raises:
+        SpecError: if the file exists and was not written by stspec.
+    """
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
+
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except OSError:
+        return
+    if text.strip() and MARK not in text[:4000]:
+        message = f"{display_path(path)} was not written by stspec"
+        help = "name another file with -o, or remove this one"
+        raise SpecError(Diagnostic("not-ours", message, help=help))
+
+
+def _strays(names: list[str]) -> list[str]:
+    """Return generated files whose spec is gone."""
+    from stspec.cli.shipped import generated_folder
+    from stspec.diagnostics import display_path
+
+    known = {name.rpartition("/")[2] for name in names}
+    return [
+        display_path(path)
+        for path in sorted(generated_folder().glob("*.py"))
+        if path.stem not in known and "__" not in path.stem
+        and MARK in path.read_text(encoding="utf-8", errors="replace")[:4000]
+    ]  # fmt: skip
+
+
+def _summary(network: Network, ink: Paint) -> str:
+    from stspec.analysis.report import report
+    from stspec.cli.screen import RIGHT, Column, table, width
+
+    found = report(network, "stage")
+    rows = [(line.label, line.output, f"{line.params:,}", f"{line.macs:,}") for line in found.lines]
+    columns = [
+        Column("stage", shrinks=True), Column("CxTxHxW"), Column("params", RIGHT),
+        Column("MACs", RIGHT),
+    ]  # fmt: skip
+    about = network.spec.model.about
+    title = ink(network.name, "bold") + (f": {about}" if about else "")
+    clip = f"clip {network.facts.input} to {network.facts.output}"
+    return f"{title}\n{clip}\n\n{table(columns, rows[:-1], width(), ink, rows[-1])}\n"
+
+
+def _instantiate(network: Network, ink: Paint, brief: bool) -> None:
+    """Build the module and hold it to what was predicted.
+
+    Raises:
+        SpecError: if keys, shapes or counts are not as predicted.
+    """
+    import torchinfo
+
+    from stspec.diagnostics import Diagnostic, SpecError
+    from stspec.module import build_module
+
+    module = build_module(network)
+    built = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    counted = torchinfo.summary(module, verbose=0).total_params
+    predicted = network.state
+    if built != predicted or counted != network.facts.params:
+        keys = sorted(
+            key for key in built.keys() | predicted.keys() if built.get(key) != predicted.get(key)
+        )
+        text = f"the module of {network.name} has other keys or shapes than predicted: {keys[:5]}"
+        if not keys:
+            text = f"torchinfo counts {counted:,} parameters, not {network.facts.params:,}"
+        raise SpecError(Diagnostic("prediction", text, help="this is a mistake of stspec's"))
+    if not brief:
+        told = f"built: {len(built)} tensors as predicted, {counted:,} parameters by torchinfo too"
+        write(ink(told, "green"))

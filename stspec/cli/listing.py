@@ -1,0 +1,148 @@
+"""`stspec list`: what is there."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from stspec.cli.screen import RIGHT, Column, Paint, paint, short, table, width, write
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    SPECS = "specs"
+    FAMILIES = "families"
+    POLICIES = "policies"
+    BACKBONES = "backbones"
+    OPS = "ops"
+    BLOCKS = "blocks"
+    HEADS = "heads"
+
+
+def listing(
+    kind: Annotated[
+        Kind | None, typer.Argument(metavar="[KIND]", help="|".join(Kind), show_default=False)
+    ] = None,
+) -> None:
+    """List specs, families, policies, backbones, ops, blocks."""
+    kinds = [kind] if kind else list(Kind)
+    ink = paint()
+    write("\n\n".join(_LISTS[each](width(), ink) for each in kinds))
+
+
+def _specs(room: int, ink: Paint) -> str:
+    from stspec.compose import names
+
+    return _models("spec", [n for n in names("model") if not _is_family(n)], room, ink)
+
+
+def _families(room: int, ink: Paint) -> str:
+    from stspec.compose import find, names
+    from stspec.compose.locate import variant_names
+
+    families = [n for n in names("model") if _is_family(n)]
+    lines = [_models("family", families, room, ink), ""]
+    for name in families:
+        rows = variant_names(find("model", name))
+        if rows:
+            text = f"{name}_" + "{" + ", ".join(rows) + "}"
+            lines += textwrap.wrap(text, room, subsequent_indent=" " * (len(name) + 2))
+    return "\n".join(lines)
+
+
+def _is_family(name: str) -> bool:
+    from stspec.compose import find
+
+    return find("model", name).parent.name == "families"
+
+
+def _models(title: str, models: list[str], room: int, ink: Paint) -> str:
+    from stspec.network import load
+
+    rows = []
+    for name in models:
+        network = load(name)
+        facts = network.facts
+        clip = facts.input
+        macs = short(sum(facts.macs().values()), "MACs")
+        size = f"{clip.frames}x{clip.height}x{clip.width}"
+        rows.append((name, network.spec.model.about or "", size, short(facts.params), macs))
+    columns = [
+        Column(title),
+        Column("about", shrinks=True),
+        Column("clip", RIGHT),
+        Column("params", RIGHT),
+        Column("cost", RIGHT),
+    ]
+    return table(columns, rows, room, ink)
+
+
+def _policies(room: int, ink: Paint) -> str:
+    return _parts("policy", room, ink)
+
+
+def _backbones(room: int, ink: Paint) -> str:
+    return _parts("backbone", room, ink)
+
+
+def _parts(kind: str, room: int, ink: Paint) -> str:
+    from stspec.compose import find, names
+    from stspec.source import read_file, to_plain
+
+    rows = []
+    for name in names(kind):  # type: ignore[arg-type]
+        about = read_file(find(kind, name)).get("about")  # type: ignore[arg-type]
+        rows.append((name, str(to_plain(about)) if about else ""))
+    return table([Column(kind), Column("about", shrinks=True)], rows, room, ink)
+
+
+def _ops(room: int, ink: Paint) -> str:
+    from stspec.ops.registry import OPS
+
+    found = ((name, OPS.get(name)) for name in OPS.names())
+    return _declared(
+        "op", [(n, op.summary(), list(op.model_fields)) for n, op in found if op], room, ink
+    )
+
+
+def _blocks(room: int, ink: Paint) -> str:
+    from stspec.blocks.registry import BLOCKS
+
+    rows = [(name, block.summary(), list(block.model_fields)) for name, block in BLOCKS.items()]
+    return _declared("block", sorted(rows), room, ink)
+
+
+def _heads(room: int, ink: Paint) -> str:
+    from stspec.blocks.heads import HEADS
+
+    rows = [
+        (name, head.summary(), [field for field in head.model_fields if field != "classes"])
+        for name, head in HEADS.items()
+    ]
+    return _declared("head", rows, room, ink)
+
+
+def _declared(title: str, rows: list[tuple[str, str, list[str]]], room: int, ink: Paint) -> str:
+    """Return a table of declarations; their fields get a column where there is room."""
+    if room < 110:
+        return table(
+            [Column(title), Column("about", shrinks=True)], [row[:2] for row in rows], room, ink
+        )
+    columns = [Column(title), Column("about"), Column("fields", shrinks=True)]
+    return table(columns, [(n, about, ", ".join(keys)) for n, about, keys in rows], room, ink)
+
+
+_LISTS: dict[Kind, Callable[[int, Paint], str]] = {
+    Kind.SPECS: _specs,
+    Kind.FAMILIES: _families,
+    Kind.POLICIES: _policies,
+    Kind.BACKBONES: _backbones,
+    Kind.OPS: _ops,
+    Kind.BLOCKS: _blocks,
+    Kind.HEADS: _heads,
+}

@@ -1,0 +1,133 @@
+"""The entry point: commands are gathered, and every mistake of the user's becomes a diagnosis."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from stspec import __version__
+from stspec.cli import (
+    build,
+    check,
+    cost,
+    diff,
+    draw,
+    eject,
+    listing,
+    lock,
+    schema,
+    show,
+    verify,
+)
+from stspec.cli.screen import has_colour, width
+from stspec.diagnostics import Diagnostic, SpecError
+
+SAME, DIFFERENT, WRONG = 0, 1, 2
+"""Exit statuses: all is well; something differs; the user or the spec is wrong."""
+
+app = typer.Typer(
+    name="stspec",
+    help="Compile video-recognition networks: YAML in; module, source, cost and diff out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "build": build.build,
+    "check": check.check,
+    "show": show.show,
+    "cost": cost.cost,
+    "diff": diff.diff,
+    "draw": draw.draw,
+    "list": listing.listing,
+    "eject": eject.eject,
+    "schema": schema.schema,
+    "lock": lock.lock,
+    "verify": verify.verify,
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stspec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Compile video-recognition networks: YAML in; module, source, cost and diff out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; no exception leaves it."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="stspec")
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return _status(leaving.code)
+    except SpecError as error:
+        return _tell(error)
+    except BrokenPipeError:
+        return _pipe_closed()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except Exception as error:
+        return _confess(error)
+    return SAME
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that lacks a character shows a question mark, never a traceback.
+            stream.reconfigure(errors="replace")
+    sys.exit(main())
+
+
+def _status(code: str | int | None) -> int:
+    if code is None or isinstance(code, int):
+        return code or SAME
+    sys.stderr.write(f"{code}\n")
+    return WRONG
+
+
+def _tell(error: SpecError) -> int:
+    from stspec.diagnostics.render import render_terminal
+
+    text = render_terminal(error.diagnostics, color=has_colour(sys.stderr), width=width())
+    sys.stdout.flush()
+    sys.stderr.write(text.rstrip("\n") + "\n")
+    return WRONG
+
+
+def _pipe_closed() -> int:
+    # Python flushes once more at its end, which must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
+def _confess(error: Exception) -> int:
+    """Say that stspec itself failed; STSPEC_TRACEBACK=1 shows where."""
+    if os.environ.get("STSPEC_TRACEBACK"):
+        traceback.print_exception(error)
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    help = "this is a mistake of stspec's; STSPEC_TRACEBACK=1 shows where, for a report"
+    return _tell(SpecError(Diagnostic("internal-error", text, help=help)))

@@ -1,0 +1,58 @@
+"""`stspec schema`: JSON Schema of the language, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stspec.cli.screen import remark, write
+
+
+def schema(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="Print one: model, backbone or policy.",
+                       show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="The folder of the schema files.",
+                     show_default=False),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; tell which files are out of date.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Write the JSON Schema that editors check YAML with.
+
+    Put `# yaml-language-server: $schema=PATH/model.json` into a spec's first line.
+    Exit status with --check: 0 same, 1 out of date, 2 error.
+    """
+    from stspec.compose import data_root
+    from stspec.diagnostics import display_path
+    from stspec.output import write_output
+    from stspec.schema.jsonschema import KINDS, schema_text
+
+    if kind is not None:
+        if kind not in KINDS:
+            raise typer.BadParameter(f"choose from {', '.join(KINDS)}", param_hint="KIND")
+        write(schema_text(kind))
+        return
+    folder = output or data_root() / "specs" / "schema"
+    stale = []
+    for name in KINDS:
+        path, text = folder / f"{name}.json", schema_text(name)
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path)
+        if not check:
+            write_output(path, text)
+    verb = "is out of date" if check else "written"
+    for path in stale:
+        write(f"{display_path(path)} {verb}")
+    if not stale:
+        remark("the schema files are up to date")
+    if check and stale:
+        raise typer.Exit(1)

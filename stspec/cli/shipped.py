@@ -1,0 +1,34 @@
+"""Where shipped specs and their generated source are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stspec.network import Network
+
+
+def shipped() -> list[str]:
+    """Return the names of all shipped specs: the named ones and the families, without variants."""
+    from stspec.compose import names
+
+    return names("model")
+
+
+def generated_folder() -> Path:
+    """Return where source is written: the checkout's folder, else `generated` in this one."""
+    from stspec.compose import data_root
+
+    root = data_root()
+    if (root / "pyproject.toml").is_file() and (root / "generated").is_dir():
+        return root / "generated"
+    return Path("generated")
+
+
+def file_name(network: Network, changed: bool) -> str:
+    """Return the name of a model's file; overridden models never take the spec's own."""
+    stem = "".join(c if c.isalnum() or c == "_" else "_" for c in network.name)
+    if changed:
+        stem += f"__{network.hashes.math[:8]}"
+    return f"{stem}.py"
