@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

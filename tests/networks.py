@@ -22,7 +22,7 @@ FILES = tuple(names("model"))
 EVERY = tuple(index())
 """Every model that can be addressed by name, variants included."""
 FAMILIES = tuple(name for name in FILES if "_" not in name)
-SIZE = 64
+SIZE = 32
 """Side of the clips: the smallest power of two that all backbones take."""
 
 CONV = {"op": "conv2d", "width": 8, "kernel": 3}
