@@ -1,0 +1,90 @@
+"""Receptive fields: how much of the clip a value depends on, in time and in space.
+
+Sizes are in frames and pixels of the input and may exceed the clip: what lies beyond its edge is
+padding. Where values meet, the largest field counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stspec.graph import Graph, Node
+from stspec.ops.base import Op, Reach
+from stspec.passes.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """One axis of a receptive field: its size, None for the whole axis, and the step between
+    neighbouring outputs."""
+
+    size: int | None = 1
+    stride: int = 1
+
+    def through(self, reach: Reach, whole: bool) -> Extent:
+        """Return the extent behind an operator."""
+        grown = None if self.size is None else self.size + (reach.kernel - 1) * self.stride
+        return Extent(None if whole else grown, self.stride * reach.stride)
+
+    def join(self, other: Extent) -> Extent:
+        """Return the larger of two extents that meet, at the positions of the first."""
+        if self.size is None or other.size is None:
+            return Extent(None, self.stride)
+        return Extent(max(self.size, other.size), self.stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A receptive field in time (frames) and in space (pixels)."""
+
+    time: Extent = Extent()
+    space: Extent = Extent()
+
+    def join(self, other: Field) -> Field:
+        """Return the larger of two fields that meet."""
+        return Field(self.time.join(other.time), self.space.join(other.space))
+
+
+def reach(graph: Graph) -> dict[str, Field]:
+    """Return the receptive field of every node's value by path."""
+    fields: dict[str, Field] = {}
+    _scope(graph, tuple(Field() for _ in graph.inputs), "", fields)
+    return fields
+
+
+def trunk_reach(facts: Facts) -> Field:
+    """Return the receptive field at the end of the trunk: the last value that has T, H and W.
+
+    The head behind it looks at the whole clip in every model; what it sees is this field.
+    """
+    fields = reach(facts.graph)
+    ends = [fact.path for fact in facts.operators() if fact.output.is_trunk]
+    return fields[ends[-1]] if ends else Field()
+
+
+def _scope(graph: Graph, inputs: Sequence[Field], prefix: str, fields: dict[str, Field]) -> Field:
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        arriving = [known[name] for name in node.inputs]
+        known[node.name] = _node(node, arriving, prefix + node.name, fields)
+        fields[prefix + node.name] = known[node.name]
+    return known[graph.output]
+
+
+def _node(node: Node, inputs: Sequence[Field], path: str, fields: dict[str, Field]) -> Field:
+    if isinstance(node.body, Graph):
+        return _scope(node.body, inputs, path + ".", fields)
+    joined = inputs[0]
+    for other in inputs[1:]:
+        joined = joined.join(other)
+    return through(joined, node.body)
+
+
+def through(field: Field, op: Op) -> Field:
+    """Return the field behind an operator."""
+    window = op.window()
+    return Field(
+        field.time.through(window.time, window.global_time),
+        field.space.through(window.space, window.global_space),
+    )
