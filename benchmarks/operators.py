@@ -1,6 +1,6 @@
 """Temporal operators against public formulations of the same functions, in one run.
 
-    python benchmarks/operators.py [--repeat 7] [--threads 2] [--only tam]
+    python -m benchmarks.operators [--repeat 7] [--threads 2] [--only tam]
 
 The public side is written as the public code bases write it, and timed in contiguous and in
 channels-last memory; the faster of both counts. Both sides alternate, and the minimum of each is

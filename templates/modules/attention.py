@@ -31,8 +31,8 @@ class SoftmaxAttention(nn.Module):
 
     def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
         """Join theta, phi and g; memory N*P*Q."""
-        queries = to_positions(theta, self.frames) * self.scale
-        keys = to_positions(phi, self.frames)
+        queries = to_positions(theta, self.frames)
+        keys = to_positions(phi, self.frames) * self.scale
         weights = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)  # (N, P, Q)
         y = torch.bmm(weights, to_positions(g, self.frames))
         return to_frames(y, theta.shape[2], theta.shape[3])

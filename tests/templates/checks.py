@@ -82,9 +82,13 @@ def assert_low_precision(module: nn.Module, inputs: list[Tensor], atol: float) -
         out.sum().backward()
     single = copy.deepcopy(module).float()
     leaves = [x.bfloat16().requires_grad_() for x in inputs]
+    torch.compiler.reset()
     with torch.autocast("cpu", torch.bfloat16):
         out = single(*leaves)
-    assert out.dtype == torch.bfloat16
+        compiled = torch.compile(single, fullgraph=True, backend="aot_eager")(*leaves)
+    assert out.dtype == compiled.dtype == torch.bfloat16
+    torch.testing.assert_close(compiled, out)
+    compiled.sum().backward()
     torch.testing.assert_close(out.double(), expected, rtol=0.02, atol=atol)
     out.sum().backward()
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in single.parameters())
