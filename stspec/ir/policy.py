@@ -10,16 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from stspec.blocks.base import Block
-from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
+from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph, Node, Tags
 from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
 from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, insert_entry, swap
 from stspec.ir.factorise import factorise
+from stspec.ir.nothing import matches_nothing
 from stspec.ir.pooling import pool_time
 from stspec.ir.select import FAMILIES, Site, matches, sites
 from stspec.ops.base import Op
-from stspec.ops.registry import OPS
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.models import Selector
 from stspec.schema.spec import Each, Rule, Spec
@@ -45,7 +45,7 @@ def _convert(spec: Spec, rule: Rule, graph: Graph) -> Graph:
         # Without a word on operators, a rule on the way to a convolution means convolutions.
         found = [s for s in found if _alike(s.node.body, rule.target)]
     if not found:
-        raise _nothing(rule, rule.keys.where, graph)
+        raise matches_nothing(rule, rule.keys.where, graph)
     for site, values in zip(found, _values_along(rule, found), strict=True):
         if rule.target == "conv2plus1d":
             edit = _factorising(spec, rule, values)
@@ -106,7 +106,7 @@ def _insert(spec: Spec, rule: Rule, graph: Graph) -> Graph:
     assert rule.keys.at is not None
     found = [(s, side) for s in _found(rule.keys.at, graph) if (side := _side(rule.keys.at, s))]
     if not found:
-        raise _nothing(rule, rule.keys.at, graph)
+        raise matches_nothing(rule, rule.keys.at, graph)
     values = _values_along(rule, [site for site, _ in found])
     channels = channel_map(graph, [spec.model.clip.channels])
     for (site, side), fields in zip(found, values, strict=True):
@@ -184,34 +184,3 @@ def _values_along(rule: Rule, found: list[Site]) -> list[dict[str, Any]]:
 
 def _found(selector: Selector, graph: Graph) -> list[Site]:
     return [site for site in sites(graph) if matches(selector, site)]
-
-
-def _nothing(rule: Rule, selector: Selector, graph: Graph) -> SpecError:
-    """Say that a selector matches nothing, and which of its conditions is to blame."""
-    every = list(sites(graph))
-    known: dict[str, list[Any]] = {
-        "role": sorted({role for site in every for role in site.roles}),
-        "slot": sorted({s.node.tags.slot for s in every if s.node.tags.slot}),
-        "op": sorted({*OPS.names(), *FAMILIES}),
-        "stages": sorted({site.stage for site in every if site.stage is not None}),
-    }
-    help = None
-    for key, choices in known.items():
-        wanted = getattr(selector, key) or []
-        wrong = [name for name in wanted if name not in choices]
-        if wrong and key == "stages":
-            help = f"the backbone has stages {', '.join(map(str, choices))}"
-        elif wrong:
-            help = did_you_mean(str(wrong[0]), [str(c) for c in choices])
-        if wrong:
-            break
-    where = rule.node.get("where" if rule.keys.to else "at")
-    span = where.span if where is not None else rule.node.span
-    return SpecError(
-        Diagnostic(
-            "matches-nothing",
-            f"rule '{rule.path}' matches nothing in this backbone",
-            (Label(span, "no site fulfils this"),),
-            help=help or "each condition is met somewhere, but no site meets them all",
-        )
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph, Node, Tags
@@ -35,7 +36,7 @@ def pool_time(spec: Spec, graph: Graph) -> Graph:
                 f"it has {_levels(graph)}",
             )
         if pooling.realise == "separate":
-            graph = edit_owner(graph, site.path, lambda o, n, i=number: _separate(o, n, pooling, i))  # type: ignore[misc]
+            graph = edit_owner(graph, site.path, partial(_separate, pooling, number))
         else:
             graph = _joint(spec, graph, site, pooling)
     return graph
@@ -60,7 +61,7 @@ def _error(spec: Spec, key: str, message: str, help: str | None) -> SpecError:
     )
 
 
-def _separate(owner: Graph, node: Node, pooling: Pooling, number: int) -> Graph:
+def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
     """Insert a pool of its own: behind a pooling layer, in front of a strided stage."""
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
@@ -74,12 +75,12 @@ def _separate(owner: Graph, node: Node, pooling: Pooling, number: int) -> Graph:
 def _joint(spec: Spec, graph: Graph, site: Site, pooling: Pooling) -> Graph:
     """Give a temporal stride to everything at a site that strides in space."""
     if not isinstance(site.node.body, Graph):
-        return edit_owner(graph, site.path, lambda o, n: _stride(spec, o, n, pooling))
+        return edit_owner(graph, site.path, partial(_stride, spec, site.path, pooling))
     inside = [s for s in sites(graph) if s.path.startswith(site.path + ".") and _strides(s.node)]
     if not inside:
         raise _error(spec, "beside", f"nothing strides in '{site.path}'", None)
     for found in inside:
-        graph = edit_owner(graph, found.path, lambda o, n: _stride(spec, o, n, pooling))
+        graph = edit_owner(graph, found.path, partial(_stride, spec, found.path, pooling))
     return graph
 
 
@@ -87,7 +88,7 @@ def _strides(node: Node) -> bool:
     return isinstance(node.body, Conv2d | Pool2d) and node.body.stride > 1
 
 
-def _stride(spec: Spec, owner: Graph, node: Node, pooling: Pooling) -> Graph:
+def _stride(spec: Spec, path: str, pooling: Pooling, owner: Graph, node: Node) -> Graph:
     # A factorised convolution strides in time where it looks along time.
     partner = next((n for n in owner.nodes if n.tags.slot == f"{node.tags.slot}_t"), node)
     body = partner.body
@@ -102,6 +103,6 @@ def _stride(spec: Spec, owner: Graph, node: Node, pooling: Pooling) -> Graph:
     raise _error(
         spec,
         "realise",
-        f"'{partner.name}' looks at single frames and cannot stride in time",
+        f"{path} looks at single frames and cannot stride in time",
         "use realise: separate, or convert it to 3D first",
     )

@@ -93,6 +93,7 @@ def _rule(section: str, key: Scalar, node: Mapping) -> Rule:
     keys_node, fields = split(node, RuleKeys)
     keys = validate(keys_node, RuleKeys, path=path, key=key, also=("kernel", "kernel_t"))
     target: type[Op] | type[Block] | Literal["conv2plus1d"]
+    model: type[BaseModel]
     if keys.to == CONV2PLUS1D:
         target, model = "conv2plus1d", Conv2Plus1dFields
     else:

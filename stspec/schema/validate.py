@@ -240,7 +240,9 @@ class _Report:
         choices = _fields(self.model, where)
         taken = mapping.keys() if isinstance(mapping, Mapping) else ()
         choices += self.also if not where.path else ()
-        help = did_you_mean(name, [choice for choice in choices if choice not in taken])
+        # A key that is there already is meant too: an override may mistype what a file has.
+        free = [choice for choice in choices if choice not in taken]
+        help = did_you_mean(name, choices if nearest(name, choices) else free)
         if "." in name:
             help = "nest the keys: paths with dots are for `variants` and `--set`"
         return Diagnostic("unknown-key", message, (Label(span, "not known here"),), help or None)
