@@ -4,9 +4,10 @@ Imports nothing of stspec and nothing outside the standard library.
 Every other package may import it.
 """
 
+from stspec.diagnostics.error import SpecError
 from stspec.diagnostics.suggest import did_you_mean, nearest
 from stspec.diagnostics.texts import display_path, remember_text
-from stspec.diagnostics.values import Diagnostic, Label, Severity, Span, SpecError
+from stspec.diagnostics.values import Diagnostic, Label, Span
 
 __all__ = [
     "Diagnostic",

@@ -1,8 +1,7 @@
-"""The values: a span of text, a label on it, a diagnosis, and the error that carries them."""
+"""The values: a span of text, a label on it, and a diagnosis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,22 +61,3 @@ class Diagnostic:
         for label in sorted(self.labels, key=lambda label: not label.primary):
             return label.span.file, label.span.line, label.span.column
         return "", 0, 0
-
-
-class SpecError(Exception):
-    """A mistake of the user's, told by one or more diagnostics; str() renders them plainly."""
-
-    diagnostics: tuple[Diagnostic, ...]
-
-    def __init__(self, *diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
-        found: list[Diagnostic] = []
-        for given in diagnostics:
-            found.extend((given,) if isinstance(given, Diagnostic) else given)
-        assert found, "a SpecError needs a diagnostic"
-        self.diagnostics = tuple(found)
-        super().__init__(*self.diagnostics)
-
-    def __str__(self) -> str:
-        from stspec.diagnostics.render import render_terminal
-
-        return render_terminal(self.diagnostics)

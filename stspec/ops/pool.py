@@ -173,7 +173,9 @@ def _average(cls: str, *axes: Reach, ceil_mode: bool = False) -> Layer:
 class TemporalPool(Op):
     """Base of the poolings along time alone."""
 
-    module: ClassVar[str]
+    of_clips: ClassVar[type[Pool3d]]
+    """What does the same to clips, with a kernel of 1 in space."""
+    of_frames: ClassVar[str]
 
     kernel: int = Field(default=3, ge=1, description="frames that are pooled")
     stride: int = Field(default=2, ge=1, description="temporal stride")
@@ -201,19 +203,14 @@ class TemporalPool(Op):
         """Return the kernel's extent in time."""
         return Window(time=self.time)
 
-
-class TemporalMaxPool(TemporalPool):
-    """Maximum over neighbouring frames."""
-
-    kind: ClassVar[str] = "temporal_max_pool"
-
     def layer(self, site: Site) -> Layer | None:
-        """Return MaxPool3d on clips, its frame-wise twin on frames."""
+        """Return the pooling of clips, or its twin of frames."""
         k, s, p = self.time.kernel, self.time.stride, self.time.padding
         if site.layout == "clip":
-            return MaxPool3d(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p).layer(site)
+            twin = self.of_clips(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p)
+            return twin.layer(site)
         return Layer(
-            "TemporalMaxPool",
+            self.of_frames,
             (
                 Arg("frames", site.frames, keyword=False),
                 Arg("kernel", k, 3),
@@ -222,28 +219,22 @@ class TemporalMaxPool(TemporalPool):
             ),
             template="pool",
         )
+
+
+class TemporalMaxPool(TemporalPool):
+    """Maximum over neighbouring frames."""
+
+    kind: ClassVar[str] = "temporal_max_pool"
+    of_clips: ClassVar[type[Pool3d]] = MaxPool3d
+    of_frames: ClassVar[str] = "TemporalMaxPool"
 
 
 class TemporalAvgPool(TemporalPool):
     """Average over neighbouring frames; padding counts as zeros."""
 
     kind: ClassVar[str] = "temporal_avg_pool"
-
-    def layer(self, site: Site) -> Layer | None:
-        """Return the average of clips or of frames."""
-        k, s, p = self.time.kernel, self.time.stride, self.time.padding
-        if site.layout == "clip":
-            return AvgPool3d(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p).layer(site)
-        return Layer(
-            "TemporalAvgPool",
-            (
-                Arg("frames", site.frames, keyword=False),
-                Arg("kernel", k, 3),
-                Arg("stride", s, 2),
-                Arg("padding", p, 1),
-            ),
-            template="pool",
-        )
+    of_clips: ClassVar[type[Pool3d]] = AvgPool3d
+    of_frames: ClassVar[str] = "TemporalAvgPool"
 
 
 class SpatialPool(Op):
