@@ -7,7 +7,7 @@ Every other package may import it.
 from stspec.diagnostics.error import SpecError
 from stspec.diagnostics.suggest import did_you_mean, nearest
 from stspec.diagnostics.texts import display_path, remember_text
-from stspec.diagnostics.values import Diagnostic, Label, Span
+from stspec.diagnostics.values import Diagnostic, Label, Severity, Span
 
 __all__ = [
     "Diagnostic",
