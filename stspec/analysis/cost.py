@@ -1,7 +1,7 @@
 """What a model costs: parameters, MACs and activations, by node, by stage and in total.
 
-Activations are the results that training keeps for its backward pass: one result per operator,
-but none for an activation function that overwrites its input. In float32 and batch 1.
+Activations are the outputs of all operators, norms and activation functions included, for one clip
+in float32. What a framework keeps or overwrites depends on how it runs the model; this does not.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stspec.emit.forward import keeps_memory
 from stspec.graph import Graph, Node
-from stspec.ops.activation import Activation
 from stspec.ops.norm import BatchNorm
 from stspec.passes.facts import Fact, Facts
 
@@ -42,11 +40,11 @@ class Row:
     norms: int = 0
     """Elements that batch norms give out."""
     activations: int = 0
-    """Elements that training keeps."""
+    """Elements of the outputs of operators."""
 
     @property
     def activation_bytes(self) -> int:
-        """Return the bytes that training keeps, in float32."""
+        """Return the bytes of the outputs, in float32."""
         return BYTES * self.activations
 
 
@@ -115,10 +113,7 @@ def cost(network: Network) -> Cost:
 def cost_of(graph: Graph, facts: Facts) -> Cost:
     """Return what a graph costs, given its facts."""
     stages = dict(stage_names(graph))
-    free = set(_free(graph, ""))
-    return Cost(
-        tuple(_row(fact, stages[fact.path], fact.path in free) for fact in facts.operators())
-    )
+    return Cost(tuple(_row(fact, stages[fact.path]) for fact in facts.operators()))
 
 
 def stage_names(graph: Graph) -> Iterator[tuple[str, str]]:
@@ -155,25 +150,7 @@ def _stages_in(node: Node) -> list[int]:
     return found
 
 
-def _free(graph: Graph, prefix: str) -> Iterator[str]:
-    """Yield the paths of activation functions that overwrite their input."""
-    for node in graph.nodes:
-        path = prefix + node.name
-        if isinstance(node.body, Graph):
-            yield from _free(node.body, path + ".")
-        elif isinstance(node.body, Activation) and _overwrites(graph, node):
-            yield path
-
-
-def _overwrites(graph: Graph, node: Node) -> bool:
-    """Tell what the emitter decides too: whether nobody else needs what the function reads."""
-    source = node.inputs[0]
-    if source in graph.inputs or source == graph.output or len(graph.consumers(source)) > 1:
-        return False
-    return keeps_memory(graph.node(source))
-
-
-def _row(fact: Fact, stage: str, free: bool) -> Row:
+def _row(fact: Fact, stage: str) -> Row:
     op = fact.node.body
     assert not isinstance(op, Graph)
     return Row(
@@ -184,7 +161,7 @@ def _row(fact: Fact, stage: str, free: bool) -> Row:
         fact.param_count,
         dict(fact.macs),
         fact.output.numel if isinstance(op, BatchNorm) else 0,
-        0 if free else fact.output.numel,
+        fact.output.numel,
     )
 
 

@@ -18,6 +18,7 @@ from stspec.source.nodes import Mapping, Node, Scalar, Sequence
 _PLAIN = re.compile(r"[A-Za-z_][\w./()+-]*( [\w./()+-]+)*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _STEP = "  "
+_FIRST = ("stspec", "name", "about", "title", "paper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ def _short(file: str) -> str:
 
 
 def _mapping(node: Mapping, indent: str, width: int) -> Iterator[Line]:
-    for key, value in node.entries:
+    # Merged mappings have their parents' keys in front; texts about a thing read better there.
+    entries = sorted(node.entries, key=lambda entry: entry[0].value not in _FIRST)
+    for key, value in entries:
         yield from _entry(f"{indent}{_scalar(key.value)}:", value, indent, width)
 
 

@@ -58,7 +58,7 @@ def cost(
     Costs are those of one clip.
 
     One multiply-accumulate counts once; most papers call it a FLOP. Biases, activations and
-    pooling count nothing. Activations are what training keeps for its backward pass, in float32.
+    pooling count nothing. Memory is that of the outputs of all operators, in float32.
     """
     from stspec.analysis.report import report
     from stspec.network import load
@@ -100,7 +100,7 @@ def _table(found: Report) -> str:
 
 
 _NOTE = (
-    "MiB: results kept for a backward pass, float32, one clip\n"
+    "MiB: outputs of all operators, one clip, float32\n"
     "time, space: receptive field / stride in frames and pixels of the clip"
 )
 

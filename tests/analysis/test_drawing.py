@@ -1,0 +1,85 @@
+"""Figures: what they show, where boxes stand, and that they are well-formed."""
+
+from __future__ import annotations
+
+import subprocess
+import xml.etree.ElementTree as ET
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from stspec.analysis.draw import figure, svg, terminal
+from stspec.analysis.draw.figure import INPUT
+from stspec.analysis.draw.layout import lay_out
+from stspec.compose import index
+from stspec.network import load
+
+NAMES = sorted(index())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_can_be_drawn(name: str) -> None:
+    drawn = figure(load(name))
+    root = ET.fromstring(svg(drawn))
+    assert root.tag.endswith("svg")
+    texts = {element.text for element in root.iter() if element.tag.endswith("text")}
+    assert {stage.output for stage in drawn.stages} <= texts
+    for width in (80, 120):
+        assert max(map(len, terminal(drawn, width).splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_boxes_stand_apart_and_edges_pass_none(name: str) -> None:
+    inside = figure(load(name)).inside
+    assert inside is not None
+    layout = lay_out(inside)
+    places = list(layout.boxes.values())
+    assert len(set(places)) == len(places)
+    assert len(layout.edges) == len(inside.edges)
+    for points in layout.edges:
+        assert all(a.layer + 1 == b.layer for a, b in pairwise(points))
+        assert not set(points[1:-1]) & set(places)
+
+
+def test_what_the_policy_inserts_is_set_off() -> None:
+    drawn = figure(load("tam_resnet50"))
+    assert drawn.inside is not None
+    assert drawn.inside.parts["tam"].emphasis == "inserted"
+    assert drawn.inside.parts["conv1"].emphasis == "plain"
+    assert drawn.inside.parts["conv1"].note == "BN, ReLU"
+    assert [stage.parts[0].emphasis for stage in drawn.stages] == ["plain"] + ["inserted"] * 4 + ["plain"]
+    assert drawn.stages[1].output == "8 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 256"
+
+
+def test_what_the_policy_converts_is_set_off() -> None:
+    inside = figure(load("i3d_inceptionv1")).inside
+    assert inside is not None
+    assert {part.emphasis for name, part in inside.parts.items() if name != "concat"} == {"changed"}
+    assert lay_out(inside).lanes == 4
+
+
+def test_the_longest_way_keeps_the_first_lane() -> None:
+    inside = figure(load("s3d_resnet50_tp")).inside
+    assert inside is not None
+    boxes = lay_out(inside).boxes
+    assert {boxes[name].lane for name in (INPUT, "conv1", "conv2", "conv3", "add")} == {0}
+    assert boxes["downsample.0"].lane == 1
+
+
+def test_texts_are_escaped() -> None:
+    drawn = figure(load("tam", ["title=<&>"]))
+    assert "&lt;&amp;&gt;" in svg(drawn)
+
+
+@pytest.mark.needs_browser
+def test_a_browser_shows_it(browser: Path, tmp_path: Path) -> None:
+    source, shot = tmp_path / "tam.svg", tmp_path / "tam.png"
+    source.write_text(svg(figure(load("tam"))), encoding="utf-8")
+    subprocess.run(
+        [str(browser), "--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={shot}",
+         "--window-size=1080,560", source.as_uri()],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert shot.read_bytes()[:4] == b"\x89PNG"
+    assert shot.stat().st_size > 15_000
