@@ -43,7 +43,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     def check(name: str, text: str) -> None:
         path = GOLDENS / f"{name}.txt"
         if request.config.getoption("--update-goldens"):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text + "\n", encoding="utf-8")
         assert path.exists(), f"no golden {path.name}; write it with --update-goldens"
         assert text + "\n" == path.read_text(encoding="utf-8")

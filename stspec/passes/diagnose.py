@@ -12,9 +12,7 @@ def shape_diagnosis(spec: Spec, error: NodeShapeError) -> SpecError:
     """Return the diagnosis: a caret under what conflicts, and one under what it conflicts with."""
     owner = error.path.partition(".")[0]
     labels = [_conflict(spec, error, owner)]
-    source = _source(spec, error)
-    if source is not None:
-        labels.append(source)
+    labels += [label for label in (_source(spec, error), _changed(spec, error)) if label]
     shapes = " and ".join(str(shape) for shape in error.inputs)
     return SpecError(
         Diagnostic(
@@ -52,9 +50,8 @@ def _conflict(spec: Spec, error: NodeShapeError, owner: str) -> Label:
     for place in places:
         found = _at(spec.tree, *place)
         if found is not None:
-            return Label(
-                found.span, f"{owner} is made here" if place[0] == "backbone" else "set here"
-            )
+            is_layer = place[0] == "backbone" and place[-1] != field
+            return Label(found.span, f"{owner} is made here" if is_layer else "set here")
     return Label(spec.tree.span, "in this model")
 
 
@@ -67,3 +64,17 @@ def _source(spec: Spec, error: NodeShapeError) -> Label | None:
         return None
     axis = {"frames": "T", "size": "H and W"}[key or ""]
     return Label(node.span, f"{axis} of the clip come from here", primary=False)
+
+
+def _changed(spec: Spec, error: NodeShapeError) -> Label | None:
+    """Point at the last rule that changed what a join receives."""
+    if len(error.inputs) < 2:
+        return None
+    owner = error.path.rpartition(".")[0]
+    inside = (fact for fact in reversed(error.before) if fact.path.startswith(f"{owner}."))
+    rule = next((fact.node.tags.rule for fact in inside if fact.node.tags.rule), None)
+    if rule is None:
+        return None
+    section, _, name = rule.partition(".")
+    node = _at(spec.tree, "policy", section, *([name] if name else []))
+    return Label(node.span, "this changed one of them", primary=False) if node else None

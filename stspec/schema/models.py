@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from stspec.schema.validate import InvalidError
+
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
@@ -72,13 +74,21 @@ class RuleKeys(Strict):
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
-        convert = self.to is not None
-        if convert == (self.insert is not None):
-            raise ValueError("a rule has either 'to' (with 'where') or 'insert' (with 'at')")
-        if convert and (self.where is None or self.at is not None):
-            raise ValueError("a rule with 'to' says 'where'")
-        if not convert and (self.at is None or self.where is not None):
-            raise ValueError("a rule with 'insert' says 'at'")
+        if (self.to is None) == (self.insert is None):
+            raise InvalidError(
+                "a rule either converts or inserts",
+                help="say `where:` and `to:`, or `insert:` and `at:`",
+            )
+        if self.to is not None and (self.where is None or self.at is not None):
+            raise InvalidError(
+                f"a rule that converts to {self.to} must say what it converts",
+                help="add `where: {role: ...}`, with a role, slot, op or kernel",
+            )
+        if self.insert is not None and (self.at is None or self.where is not None):
+            raise InvalidError(
+                f"a rule that inserts {self.insert} must say where",
+                help="add `at: {role: ...}`, with a role or a slot of the backbone",
+            )
         return self
 
 
@@ -125,7 +135,7 @@ class LayerKeys(Strict):
     @model_validator(mode="after")
     def _one_body(self) -> Self:
         if sum(body is not None for body in (self.op, self.block, self.sequence)) != 1:
-            raise ValueError("a layer has one of 'op', 'block' and 'sequence'")
+            raise InvalidError("a layer has one of `op`, `block` and `sequence`")
         return self
 
 

@@ -1,0 +1,82 @@
+"""A network is ported by recording the original and verifying a spec against it."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stspec.reference import record, save_oracle
+from stspec.reference.verify import verify_table
+
+LAYERS = (
+    "{conv1: {op: conv2d, width: 8, kernel: 3, stride: 2}, bn1: {op: batch_norm}, relu: {op: relu}}"
+)
+SPEC = f"{{name: mine, clip: {{frames: 2, size: 8}}, policy: {{}}, backbone: {{layers: {LAYERS}}}}}"
+
+
+class Original(nn.Module):
+    """Someone's network, with names of their own."""
+
+    def __init__(self, padding: int = 1) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=padding, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        frames = clip.transpose(1, 2).flatten(0, 1)
+        features = torch.relu(self.norm(self.stem(frames))).mean((2, 3))
+        scores: Tensor = self.head(features)
+        by_clip: Tensor = scores.unflatten(0, (clip.shape[0], -1))
+        return by_clip.mean(1)
+
+
+IMPORTER = """\
+stspec: 1
+about: someone's names
+code_base: https://example.org/someone
+recognise: ["stem.{leaf}"]
+rules:
+  - {rename: "stem.{leaf}", to: "conv1.{leaf}"}
+  - {rename: "norm.{leaf}", to: "bn1.{leaf}"}
+  - {rename: "head.{leaf}", to: "fc.{leaf}"}
+"""
+
+
+def write(folder: Path, module: nn.Module) -> Path:
+    oracle = record(
+        module, (1, 3, 4, 17, 20), name="original", source="someone", macs_clip=(1, 3, 4, 32, 32)
+    )
+    save_oracle(oracle, folder)
+    (folder / "someone.yaml").write_text(IMPORTER)
+    table = folder / "table.yaml"
+    table.write_text(
+        f"stspec: 1\nrows:\n  - oracle: original\n    importer: {folder / 'someone.yaml'}\n"
+        f"    spec: {SPEC}\n"
+    )
+    return table
+
+
+def test_a_port_that_is_right(tmp_path: Path) -> None:
+    (result,) = verify_table(write(tmp_path, Original()), tmp_path)
+    assert result.ok, result.checks
+    assert {check.name for check in result.checks} >= {
+        "state dict",
+        "params",
+        "macs",
+        "logits fp64",
+    }
+
+
+def test_a_port_that_is_wrong_says_where_they_part(tmp_path: Path) -> None:
+    (result,) = verify_table(write(tmp_path, Original(padding=0)), tmp_path)
+    assert not result.ok
+    assert result.parts is not None and "stem (ours: conv1)" in result.parts
+
+
+def test_recording_leaves_the_module_as_it_was() -> None:
+    module = Original()
+    before = module.stem.weight.detach().clone()
+    record(module, (1, 3, 2, 8, 8))
+    assert torch.equal(before, module.stem.weight)
+    assert module.training
