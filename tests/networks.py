@@ -74,7 +74,7 @@ def seeded(network: Network, seed: int = 0) -> nn.Module:
             buffer.uniform_(0.5, 1.5)
     for parameter in module.parameters():
         if parameter.dim() == 1:  # scales and shifts: none may stay at zero and hide its branch
-            parameter.data.uniform_(0.5, 1.5)
+            parameter.data.uniform_(0.2, 0.6)
     return module.eval()
 
 

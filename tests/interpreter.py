@@ -1,0 +1,190 @@
+"""What a graph means, told a second time and plainly: every value a clip (N, C, T, H, W).
+
+No layout, no class, no emitted line: operators are evaluated one after the other, slowly.
+Features are (N, T, C), scores (N, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stspec.graph import Graph
+from stspec.network import Network
+from stspec.ops.activation import ReLU, ReLU6, Swish
+from stspec.ops.attention import ConcatenationAttention, DotProductAttention, SoftmaxAttention
+from stspec.ops.base import Op, Reach
+from stspec.ops.conv import Conv2d, Conv3d
+from stspec.ops.join import Add, Concat
+from stspec.ops.linear import Dropout, Linear
+from stspec.ops.norm import BatchNorm
+from stspec.ops.pool import (
+    AvgPool2d,
+    AvgPool3d,
+    Consensus,
+    MaxPool2d,
+    MaxPool3d,
+    Pool2d,
+    SpatialPool,
+    TemporalAvgPool,
+    TemporalMaxPool,
+)
+from stspec.ops.temporal import TemporalAggregation, TemporalShift
+
+State = Mapping[str, Tensor]
+Rule = Callable[[Any, "Weights", list[Tensor]], Tensor]
+
+
+class Weights:
+    """The entries of a state dict below a path."""
+
+    def __init__(self, state: State, path: str) -> None:
+        self.state, self.path = state, path
+
+    def __call__(self, name: str) -> Tensor | None:
+        return self.state.get(f"{self.path}.{name}")
+
+    def must(self, name: str) -> Tensor:
+        return self.state[f"{self.path}.{name}"]
+
+
+def interpret(network: Network, state: State, clip: Tensor) -> Tensor:
+    """Return what a network gives for clips, with the weights of a state dict, in evaluation."""
+    return _run(network.graph, state, [clip], "")
+
+
+def _run(graph: Graph, state: State, inputs: list[Tensor], prefix: str) -> Tensor:
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        values = [known[name] for name in node.inputs]
+        path = prefix + node.name
+        if isinstance(node.body, Graph):
+            known[node.name] = _run(node.body, state, values, path + ".")
+        else:
+            known[node.name] = RULES[type(node.body)](node.body, Weights(state, path), values)
+    return known[graph.output]
+
+
+def _conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
+    weight = weights.must("weight")
+    if weight.dim() == 4:
+        weight = weight.unsqueeze(2)
+    time = op.time
+    stride, padding = (time.stride, op.stride, op.stride), (time.padding, op.pad, op.pad)
+    groups = op.group_count(x[0].shape[1])
+    return F.conv3d(x[0], weight, weights("bias"), stride, padding, groups=groups)
+
+
+def _norm(op: BatchNorm, weights: Weights, x: list[Tensor]) -> Tensor:
+    mean, variance = weights.must("running_mean"), weights.must("running_var")
+    return F.batch_norm(x[0], mean, variance, weights("weight"), weights("bias"), eps=op.eps)
+
+
+def _max(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
+    time, space = op.time, op.space if isinstance(op, Pool2d) else Reach()
+    return F.max_pool3d(
+        x[0],
+        (time.kernel, space.kernel, space.kernel),
+        (time.stride, space.stride, space.stride),
+        (time.padding, space.padding, space.padding),
+        ceil_mode=getattr(op, "ceil_mode", False),
+    )
+
+
+def _average(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
+    # F.avg_pool3d refuses windows larger than the clip even where padding fills them.
+    clip = x[0]
+    if isinstance(op, Pool2d):
+        frames = clip.transpose(1, 2).flatten(0, 1)
+        frames = F.avg_pool2d(frames, op.kernel, op.stride, op.padding, op.ceil_mode)
+        clip = frames.unflatten(0, (-1, clip.shape[2])).transpose(1, 2)
+    time = op.time
+    padded = F.pad(clip, (0, 0, 0, 0, time.padding, time.padding))
+    windows = padded.unfold(2, time.kernel, time.stride)
+    return windows.mean(-1)
+
+
+def _frames_apart(x: Tensor, steps: int) -> Tensor:
+    """Return the clip in which frame t is frame t + steps, zeros beyond the ends."""
+    frames = x.unbind(2)
+    count = len(frames)
+    moved = [
+        frames[t + steps] if 0 <= t + steps < count else torch.zeros_like(frames[0])
+        for t in range(count)
+    ]
+    return torch.stack(moved, 2)
+
+
+def _tam(op: TemporalAggregation, weights: Weights, x: list[Tensor]) -> Tensor:
+    taps = weights.must("weight")
+    groups = x[0].shape[1] if op.depthwise else 1
+    blends = torch.stack([
+        F.conv3d(_frames_apart(x[0], i - op.kernel // 2), taps[:, :, i : i + 1], groups=groups)
+        for i in range(op.kernel)
+    ])  # fmt: skip
+    return F.relu(blends.sum(0) if op.reduce == "sum" else blends.amax(0))
+
+
+def _shift(op: TemporalShift, weights: Weights, x: list[Tensor]) -> Tensor:
+    fold = x[0].shape[1] // op.fold_div
+    out = x[0].clone()
+    out[:, :fold] = _frames_apart(x[0], 1)[:, :fold]
+    out[:, fold : 2 * fold] = _frames_apart(x[0], -1)[:, fold : 2 * fold]
+    return out
+
+
+def _attention(op: Op, weights: Weights, x: list[Tensor]) -> Tensor:
+    theta, phi, g = (value.flatten(2) for value in x)
+    if isinstance(op, ConcatenationAttention):
+        first, second = weights.must("weight").chunk(2)
+        pairs = torch.einsum("c,ncp->np", first, theta)[:, :, None]
+        scores = F.relu(pairs + torch.einsum("c,ncq->nq", second, phi)[:, None]) / phi.shape[2]
+    else:
+        scores = torch.einsum("ncp,ncq->npq", theta, phi)
+        if isinstance(op, SoftmaxAttention):
+            scores = (op.scale * scores).softmax(-1)
+        else:
+            scores = scores / phi.shape[2]
+    out = torch.einsum("npq,ncq->ncp", scores, g)
+    return out.unflatten(2, x[0].shape[2:])
+
+
+def _spatial(op: SpatialPool, weights: Weights, x: list[Tensor]) -> Tensor:
+    flat = x[0].flatten(3)
+    pooled = flat.mean(3) if op.reduce == "average" else flat.amax(3)
+    return pooled.transpose(1, 2)
+
+
+def _consensus(op: Consensus, weights: Weights, x: list[Tensor]) -> Tensor:
+    return x[0].mean(1) if op.reduce == "average" else x[0].amax(1)
+
+
+RULES: dict[type[Op], Rule] = {
+    Conv2d: _conv,
+    Conv3d: _conv,
+    BatchNorm: _norm,
+    ReLU: lambda op, weights, x: F.relu(x[0]),
+    ReLU6: lambda op, weights, x: x[0].clamp(0, 6),
+    Swish: lambda op, weights, x: x[0] * x[0].sigmoid(),
+    MaxPool2d: _max,
+    MaxPool3d: _max,
+    AvgPool2d: _average,
+    AvgPool3d: _average,
+    TemporalMaxPool: _max,
+    TemporalAvgPool: _average,
+    TemporalAggregation: _tam,
+    TemporalShift: _shift,
+    SoftmaxAttention: _attention,
+    DotProductAttention: _attention,
+    ConcatenationAttention: _attention,
+    SpatialPool: _spatial,
+    Consensus: _consensus,
+    Linear: lambda op, weights, x: F.linear(x[0], weights.must("weight"), weights("bias")),
+    Dropout: lambda op, weights, x: x[0],
+    Add: lambda op, weights, x: x[0] + x[1],
+    Concat: lambda op, weights, x: torch.cat(x, 1),
+}
