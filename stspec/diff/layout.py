@@ -68,10 +68,19 @@ class Page:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most a width; words that are longer are broken."""
+    """Return a text in lines of at most a width; names that are longer break behind _ or a dot."""
     if len(text) <= width:
         return [text]
-    return textwrap.wrap(text, width, break_long_words=True, break_on_hyphens=False) or [""]
+    words = (_broken(word, width) for word in text.split(" "))
+    broken = " ".join(words)
+    return textwrap.wrap(broken, width, break_long_words=True, break_on_hyphens=False) or [""]
+
+
+def _broken(word: str, width: int) -> str:
+    if len(word) <= width:
+        return word
+    at = 1 + max(word.rfind(mark, 0, width) for mark in "_.")
+    return f"{word[:at]} {_broken(word[at:], width)}" if at else word
 
 
 def _pad(text: str, width: int, right: bool) -> str:

@@ -10,6 +10,7 @@ from stspec.diff.compare import compare
 from stspec.diff.costs import Quantity, costs
 from stspec.diff.edits import Edit, Insert, Remove, operator_count, ordered
 from stspec.diff.facets import Facet, Reading, facets
+from stspec.diff.figures import plural
 from stspec.diff.fills import Tensor, tensors
 from stspec.diff.groups import Group, group
 from stspec.diff.patch import apply
@@ -78,6 +79,18 @@ class Diff:
     def alike(self) -> bool:
         """Tell whether the networks have enough in common for single edits to say something."""
         return 4 * self.matched >= self.a.operators + self.b.operators
+
+    @property
+    def summary(self) -> str:
+        """Return one line on the edits."""
+        if not self.edits:
+            return "the same operators"
+        if self.alike:
+            return f"{plural(len(self.edits), 'edit')} of {plural(len(self.groups), 'kind')}"
+        return (
+            f"{self.matched} operators correspond, {self.removed} are only in {self.a.label}, "
+            f"{self.inserted} only in {self.b.label}"
+        )
 
     def apply(self, graph: Graph) -> Graph:
         """Return b's canonical graph.

@@ -6,7 +6,7 @@ from typing import Any
 
 from stspec.compose.locate import data_root
 from stspec.diff.costs import NOTES, Quantity
-from stspec.diff.figures import change_text, count_text, plural, sign_of, value_text
+from stspec.diff.figures import change_text, count_text, sign_of, value_text
 from stspec.diff.fills import examples, shares
 from stspec.diff.model import Diff
 
@@ -14,7 +14,7 @@ _EXAMPLES = 110
 """Characters of example keys in a row."""
 
 
-def render_html(diff: Diff) -> str:
+def render_page(diff: Diff) -> str:
     """Return a diff as an HTML page; every text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -34,25 +34,13 @@ def _context(diff: Diff) -> dict[str, Any]:
         "b": diff.b.label,
         "empty": diff.empty,
         "policy": diff.policy,
-        "summary": _summary(diff),
+        "summary": diff.summary,
         "stages": diff.stages,
         "groups": diff.groups if diff.alike else (),
         "costs": [_cost(quantity) for quantity in diff.costs],
         "fills": [_fill(diff, back=False), _fill(diff, back=True)],
         "notes": NOTES,
     }
-
-
-def _summary(diff: Diff) -> str:
-    if not diff.edits:
-        return "the same operators"
-    told = (
-        f"{diff.matched} operators correspond, {diff.removed} are only in {diff.a.label}, "
-        f"{diff.inserted} only in {diff.b.label}"
-    )
-    if not diff.alike:
-        return told
-    return f"{plural(len(diff.edits), 'edit')} of {plural(len(diff.groups), 'kind')}; {told}"
 
 
 def _cost(quantity: Quantity) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _place(place: Place) -> dict[str, str]:
 
 
 def _edit(edit: Edit) -> dict[str, Any]:
-    kind = {"edit": type(edit).__name__.lower()}
+    kind: dict[str, Any] = {"edit": type(edit).__name__.lower()}
     match edit:
         case Insert() | Remove():
             return kind | {
@@ -112,17 +112,33 @@ def _edit(edit: Edit) -> dict[str, Any]:
                 "node": _node(edit.node),
             }
         case Change():
-            sides = {"before": _op(edit.before), "after": _op(edit.after)}
-            return kind | {"place": _place(edit.place)} | sides
+            return {
+                **kind,
+                "place": _place(edit.place),
+                "before": _op(edit.before),
+                "after": _op(edit.after),
+            }
         case Rewire():
-            sides = {"before": list(edit.before), "after": list(edit.after)}
-            return kind | {"place": _place(edit.place)} | sides
+            return {
+                **kind,
+                "place": _place(edit.place),
+                "before": list(edit.before),
+                "after": list(edit.after),
+            }
         case Ports():
-            sides = {"before": _ports(edit.before), "after": _ports(edit.after)}
-            return kind | {"owner": _place(edit.owner)} | sides
+            return {
+                **kind,
+                "owner": _place(edit.owner),
+                "before": _ports(edit.before),
+                "after": _ports(edit.after),
+            }
         case Rename() | Recast():
-            sides = {"before": edit.before, "after": edit.after}
-            return kind | {"owner": _place(edit.owner)} | sides
+            return {
+                **kind,
+                "owner": _place(edit.owner),
+                "before": edit.before,
+                "after": edit.after,
+            }
 
 
 def _ports(ports: tuple[tuple[str, ...], str]) -> dict[str, Any]:

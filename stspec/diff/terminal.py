@@ -37,7 +37,8 @@ def render_terminal(
 
 
 def _lines(diff: Diff, page: Page) -> Iterator[str]:
-    yield page.paint(f"{diff.a.label} → {diff.b.label}", "bold")
+    for line in wrap(f"{diff.a.label} → {diff.b.label}", page.width):
+        yield page.paint(line, "bold")
     yield page.rule()
     if diff.empty:
         yield "no difference"
@@ -75,25 +76,12 @@ def _policy(diff: Diff, page: Page) -> Iterator[str]:
 
 
 def _structure(diff: Diff, page: Page) -> Iterator[str]:
-    told = _summary(diff)
-    head = [Cell(""), Cell("STRUCTURE", "bold"), Cell(told, "dim")]
+    head = [Cell(""), Cell("STRUCTURE", "bold"), Cell(diff.summary, "dim")]
     yield from page.row(head, (1, _TITLE, page.width - _TITLE - 4))
     if diff.stages:
         yield from _stages(diff, page)
     if diff.alike:
         yield from _groups(diff, page)
-
-
-def _summary(diff: Diff) -> str:
-    if not diff.edits:
-        return "the same operators"
-    if diff.alike:
-        edits, kinds = plural(len(diff.edits), "edit"), plural(len(diff.groups), "kind")
-        return f"{edits} of {kinds}" if len(diff.edits) > 1 else edits
-    return (
-        f"{diff.matched} operators correspond, {diff.removed} are only in {diff.a.label}, "
-        f"{diff.inserted} only in {diff.b.label}"
-    )
 
 
 def _stages(diff: Diff, page: Page) -> Iterator[str]:
@@ -135,9 +123,10 @@ def _sign(sign: str) -> Cell:
 
 
 def _cost(diff: Diff, page: Page) -> Iterator[str]:
-    room = (page.width - 49) // 2
-    number = max(13, min(room, max(len(diff.a.label), len(diff.b.label))))
-    widths = (1, 24, number, number, 12, 8)
+    title = min(24, page.width - 48)
+    room = (page.width - title - 26) // 2
+    number = min(room, max(13, len(diff.a.label), len(diff.b.label)))
+    widths = (1, title, number, number, 12, 8)
     head = [
         Cell(""),
         Cell("COST", "bold"),
@@ -154,7 +143,8 @@ def _quantity(quantity: Quantity) -> list[Cell]:
     change, ratio = change_text(quantity)
     tone: Tone = "dim" if quantity.same else ""
     return [
-        _sign(sign_of(quantity)),
+        # More is neither good nor bad: the sign has no colour here.
+        Cell(sign_of(quantity)),
         Cell(quantity.title, tone),
         Cell(value_text(quantity, quantity.a), tone, True),
         Cell(value_text(quantity, quantity.b), tone, True),
