@@ -12,17 +12,29 @@ Names are looked up when they are first used, so that importing stspec costs not
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stspec.api import build, cost, diff, emit
+    from stspec.api import build, cost, diff, emit, load_weights
     from stspec.diagnostics import SpecError
     from stspec.network import Network, load
 
 __version__ = "0.1.0"
 
-__all__ = ["Network", "SpecError", "__version__", "build", "cost", "diff", "emit", "load"]
+__all__ = [
+    "Network",
+    "SpecError",
+    "__version__",
+    "build",
+    "cost",
+    "diff",
+    "emit",
+    "load",
+    "load_weights",
+]
 
 _HOMES = {
     "Network": "stspec.network",
@@ -32,7 +44,20 @@ _HOMES = {
     "diff": "stspec.api",
     "emit": "stspec.api",
     "load": "stspec.network",
+    "load_weights": "stspec.api",
 }
+
+
+class _Package(ModuleType):
+    """Keeps `stspec.diff` and `stspec.emit` functions where packages of these names are loaded."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Whoever imports a submodule lets Python set it as an attribute of the package.
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
