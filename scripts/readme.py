@@ -162,6 +162,13 @@ def _roles(graph: Graph) -> Iterator[tuple[str, str]]:
     return (place for site in sites(graph) for place in site.node.tags.roles)
 
 
+DECLARATIONS: dict[str, Callable[[str], type[BaseModel] | None]] = {
+    "op": OPS.get,
+    "block": BLOCKS.get,
+    "head": HEADS.get,
+    "keys": lambda name: getattr(schema, name, None),
+}
+
 HIDDEN = {"head": ("classes",), "keys": ("stspec", "name")}
 """Fields that are not for YAML to set there."""
 
@@ -169,12 +176,7 @@ HIDDEN = {"head": ("classes",), "keys": ("stspec", "name")}
 def fields(what: str) -> str:
     """Return the fields of an op, a block or a head, or the keys of a part of a spec."""
     kind, _, name = what.partition(" ")
-    found: type[BaseModel] | None = {
-        "op": OPS.get,
-        "block": BLOCKS.get,
-        "head": HEADS.get,
-        "keys": lambda key: getattr(schema, key),
-    }[kind](name)
+    found = DECLARATIONS[kind](name)
     assert found is not None, what
     rows = ["", "| key | default | |", "|---|---|---|"]
     for key, info in found.model_fields.items():
