@@ -36,19 +36,28 @@ def lock(
     from stspec.output import write_output
 
     path = output or generated_folder() / "lock.json"
+    before = _read(path) if check else _read_if_any(path)
     networks = {name: load(name) for name in index()}
-    if check:
-        changes = compare(_read(path), networks)
-        if changes:
-            write(_told(changes))
-            raise typer.Exit(1)
-        remark(f"{len(networks)} specs have the keys and shapes that {display_path(path)} says")
-        return
-    changes = compare(_read(path), networks) if path.is_file() else []
+    changes = compare(before, networks) if check or before else []
     if changes:
         write(_told(changes))
+    if check and changes:
+        raise typer.Exit(1)
+    if check:
+        remark(f"{len(networks)} specs have the keys and shapes that {display_path(path)} says")
+        return
     write_output(path, lock_text(networks))
     remark(f"wrote {display_path(path)} ({len(networks)} specs)")
+
+
+def _read_if_any(path: Path) -> dict[str, Any]:
+    """Return the specs of a lock file that is about to be replaced; none where it is broken."""
+    from stspec.diagnostics import SpecError
+
+    try:
+        return _read(path)
+    except SpecError:
+        return {}
 
 
 def _read(path: Path) -> dict[str, Any]:

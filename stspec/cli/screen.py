@@ -83,7 +83,7 @@ def shorten(text: str, room: int) -> str:
     if room < 2:
         return text[:room]
     cut = text[: room - 1]
-    word = cut.rfind(" ")
+    word = room - 1 if text[room - 1] == " " else cut.rfind(" ")
     return (cut[:word] if word > room // 2 else cut).rstrip(" ,;:") + "…"
 
 

@@ -58,7 +58,10 @@ def test_a_sequence_of_several_stages_is_taken_apart() -> None:
 def test_receptive_fields_of_the_report() -> None:
     lines = report(load("i3d_resnet50")).lines
     by_label = {line.label: line for line in lines}
-    assert (by_label["1  conv1..maxpool"].time_rf, by_label["1  conv1..maxpool"].space_rf) == (3, 11)
+    assert (by_label["1  conv1..maxpool"].time_rf, by_label["1  conv1..maxpool"].space_rf) == (
+        3,
+        11,
+    )
     assert by_label["head"].time_rf is None
     assert lines[-1].time_rf == 35
     assert lines[-1].space_stride == 32

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import xml.etree.ElementTree as ET
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from stspec.analysis.draw import figure, svg, terminal
+from stspec.analysis.draw import Figure, figure, svg, terminal
 from stspec.analysis.draw.figure import INPUT
 from stspec.analysis.draw.layout import lay_out
-from stspec.compose import index
+from stspec.compose import index, names
 from stspec.network import load
 
-NAMES = sorted(index())
+# Every named model, and one family on every backbone.
+NAMES = sorted({*names("model"), *(name for name in index() if name.startswith("tam_"))})
+
+
+@cache
+def drawing(name: str) -> Figure:
+    return figure(load(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_can_be_drawn(name: str) -> None:
-    drawn = figure(load(name))
+    drawn = drawing(name)
     root = ET.fromstring(svg(drawn))
     assert root.tag.endswith("svg")
     texts = {element.text for element in root.iter() if element.tag.endswith("text")}
@@ -31,7 +38,7 @@ def test_every_model_can_be_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_boxes_stand_apart_and_edges_pass_none(name: str) -> None:
-    inside = figure(load(name)).inside
+    inside = drawing(name).inside
     assert inside is not None
     layout = lay_out(inside)
     places = list(layout.boxes.values())
@@ -48,8 +55,12 @@ def test_what_the_policy_inserts_is_set_off() -> None:
     assert drawn.inside.parts["tam"].emphasis == "inserted"
     assert drawn.inside.parts["conv1"].emphasis == "plain"
     assert drawn.inside.parts["conv1"].note == "BN, ReLU"
-    assert [stage.parts[0].emphasis for stage in drawn.stages] == ["plain"] + ["inserted"] * 4 + ["plain"]
-    assert drawn.stages[1].output == "8 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 256"
+    levels = [stage.parts[0].emphasis for stage in drawn.stages]
+    assert levels == ["plain", "inserted", "inserted", "inserted", "inserted", "plain"]
+    assert (
+        drawn.stages[1].output
+        == "8 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 56 \N{MULTIPLICATION SIGN} 256"
+    )
 
 
 def test_what_the_policy_converts_is_set_off() -> None:

@@ -31,9 +31,17 @@ def test_every_value_tells_where_it_is_from() -> None:
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=30)
-ATOMS = st.none() | st.booleans() | st.integers(-(2**62), 2**62) | TEXT | st.floats(allow_nan=False, allow_infinity=False)
+ATOMS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**62), 2**62)
+    | TEXT
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 VALUES = st.recursive(
-    ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
 )
 
 

@@ -32,7 +32,9 @@ def rows(name: str) -> Iterator[tuple[Row, int]]:
 def counted(row: Row, classes: int, *overrides: str) -> tuple[int, int]:
     spec = f"{row['arch'].lower()}_{BACKBONES[row['backbone']]}"
     name = spec + ("_tp" if row["temporal_pooling"] else "")
-    total = cost(load(name, [f"clip.frames={row['frames']}", f"classes={classes}", *overrides])).total
+    total = cost(
+        load(name, [f"clip.frames={row['frames']}", f"classes={classes}", *overrides])
+    ).total
     return total.params, CONVENTIONS["conv"].count(total)
 
 
@@ -41,7 +43,9 @@ def is_misprinted(row: Row) -> bool:
     return bool(printed != recount)
 
 
-@pytest.mark.parametrize(("name", "count"), [("ibm_benchmark_mini", 288), ("ibm_benchmark_full", 28)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("ibm_benchmark_mini", 288), ("ibm_benchmark_full", 28)]
+)
 def test_every_row_is_recounted(name: str, count: int) -> None:
     found = list(rows(name))
     assert len(found) == count

@@ -46,12 +46,13 @@ def test_check_tells_drift_as_a_diff(folder: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert main(["build", "tsn_resnet18", "--check"]) == 0
     path = folder / "tsn_resnet18.py"
-    path.write_text(path.read_text().replace("stride=(2, 2)", "stride=(3, 3)"))
+    path.write_text(path.read_text().replace("nn.Conv2d(", "nn.Conv3d(", 1))
     capsys.readouterr()
     assert main(["build", "tsn_resnet18", "--check"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("--- ")
-    assert "+        self.conv1 = nn.Conv2d(" in out
+    assert "\n-" in out
+    assert "nn.Conv3d(" in out
     assert main(["build", "nope", "--check"]) == 2
 
 

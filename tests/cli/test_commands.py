@@ -38,9 +38,7 @@ def widest(text: str) -> int:
 def test_check_tells_size_and_cost(capsys: Capture) -> None:
     code, out, err = run(capsys, "check", "tam_resnet50", "tsn_resnet18", "--set", "classes=11")
     assert code == 0
-    assert out.splitlines()[0] == (
-        "ok  tam_resnet50    23.57 M   32.83 GMACs  3x8x224x224 to 11"
-    )
+    assert out.splitlines()[0] == ("ok  tam_resnet50    23.57 M   32.83 GMACs  3x8x224x224 to 11")
     assert err == "2 specs are right\n"
 
 
@@ -109,7 +107,9 @@ def test_cost_for_programs(capsys: Capture) -> None:
     assert value["total"]["macs"] == network.facts.macs()["convolution"]
 
 
-@pytest.mark.parametrize("kind", ["specs", "families", "policies", "backbones", "ops", "blocks", "heads"])
+@pytest.mark.parametrize(
+    "kind", ["specs", "families", "policies", "backbones", "ops", "blocks", "heads"]
+)
 def test_list_has_a_line_for_everything(kind: str, capsys: Capture) -> None:
     code, out, _ = run(capsys, "list", kind)
     assert code == 0
@@ -171,3 +171,14 @@ def test_schema_files_are_up_to_date(capsys: Capture, tmp_path: Path) -> None:
     assert run(capsys, "schema", "-o", tmp_path)[0] == 0
     assert json.loads(run(capsys, "schema", "policy")[1])["title"] == "stspec policy"
     assert run(capsys, "schema", "--check", "-o", tmp_path)[0] == 0
+
+
+def test_diff_for_programs_and_as_a_page(capsys: Capture, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "diff", "i3d", "tam", "--json")
+    assert code == 1
+    assert json.loads(out)
+    path = tmp_path / "diff.html"
+    code, out, err = run(capsys, "diff", "i3d", "tam", "--format", "html", "-o", path)
+    assert (code, out) == (1, "")
+    assert err.startswith("wrote ")
+    assert path.read_text().lower().startswith("<!doctype html>")

@@ -15,7 +15,9 @@ PAGES = pages()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_up_to_date(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name], "run python -m stspec.cli.docs"
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name], (
+        "run python -m stspec.cli.docs"
+    )
 
 
 def test_no_page_is_left_over() -> None:

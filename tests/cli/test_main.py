@@ -129,7 +129,9 @@ def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 HEAVY = ("torch", "jinja2", "rich", "networkx", "numpy", "safetensors")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "tam"], ["cost", "tam"], ["show", "tam"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", "tam"], ["cost", "tam"], ["show", "tam"]]
+)
 def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
     script = (
         "import sys, json; from stspec.cli.main import main; "
@@ -141,7 +143,9 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_importing_stspec_imports_nothing() -> None:
-    script = "import sys, stspec; print([m for m in ('torch', 'pydantic', 'yaml') if m in sys.modules])"
+    script = (
+        "import sys, stspec; print([m for m in ('torch', 'pydantic', 'yaml') if m in sys.modules])"
+    )
     assert process("-c", script).stdout == "[]\n"
 
 

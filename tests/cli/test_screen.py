@@ -23,7 +23,7 @@ def test_size(count: int, text: str) -> None:
 
 
 def test_shorten_cuts_at_a_word() -> None:
-    assert shorten("a learnt blend of frames", 15) == "a learnt blend…"
+    assert shorten("a learnt blend of frames", 16) == "a learnt blend…"
     assert shorten("whole", 5) == "whole"
     assert shorten("unbreakable", 5) == "unbr…"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stspec.analysis.cost import stage_names
 from stspec.graph import Graph, Node
-from stspec.graph.model import walk
+from stspec.graph.model import leaves, walk
 from stspec.ops.activation import Activation
 from stspec.ops.base import Op, Shape
 from stspec.ops.conv import Conv2d
@@ -27,6 +27,9 @@ INPUT = ""
 """The name under which an inside's edges speak of what comes in."""
 
 TIMES = " \N{MULTIPLICATION SIGN} "
+
+_UNIT = 3
+"""Convolution, norm and activation: a block of no more has no inside to show."""
 
 _FLAT = ("sequential", "conv_unit")
 
@@ -190,8 +193,9 @@ def _inside(facts: Facts, stages: dict[str, str]) -> Inside | None:
     blocks = [
         (path, node.body)
         for path, node in _chain(facts.graph, "")
-        if isinstance(node.body, Graph) and node.tags.block is not None and len(node.body.nodes) > 2
+        if isinstance(node.body, Graph) and node.tags.block is not None
     ]
+    blocks = [(path, body) for path, body in blocks if len(list(leaves(body))) > _UNIT]
     if not blocks:
         return None
     rules = {

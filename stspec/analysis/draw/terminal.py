@@ -116,7 +116,7 @@ class _Canvas:
 
 
 def _inside(inside: Inside, width: int, colour: Colour) -> Iterator[str]:
-    yield f"inside {inside.path} ({inside.title}); what the policy made has double or bold borders"
+    yield f"inside {inside.path}, {inside.title} (bold borders: inserted, double: converted)"
     yield ""
     layout = lay_out(inside)
     cell = min(30, width // layout.lanes)

@@ -1,0 +1,114 @@
+"""S3D on ResNet50.
+
+Clip (N, 3, 8, 224, 224); 28.13 M parameters, 39.52 GMACs.
+Paper: Xie et al., Rethinking Spatiotemporal Feature Learning, ECCV 2018
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 's3d_resnet50'.
+math 9b63120ebd07b1c0, weights 44c52c2738961b52.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut, separable over space and time."""
+
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(
+                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
+            ),
+            nn.BatchNorm3d(4 * width),
+        )
+        self.conv1 = nn.Conv3d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(
+            width,
+            width,
+            kernel_size=(1, 3, 3),
+            stride=(1, stride, stride),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv2_t = nn.Conv3d(width, width, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.bn2_t = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = F.relu(self.bn2_t(self.conv2_t(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block, separable over space and time."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv2_t = nn.Conv3d(width, width, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.bn2_t = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = F.relu(self.bn2_t(self.conv2_t(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class S3DResNet50(nn.Module):
+    """S3D for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.layer1 = nn.Sequential(DownsampleBottleneck(64, 64), Bottleneck(64), Bottleneck(64))
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, stride=2), *(Bottleneck(128) for _ in range(3))
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, stride=2), *(Bottleneck(256) for _ in range(5))
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, stride=2), Bottleneck(512), Bottleneck(512)
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 8, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 8, 56, 56)
+        x = self.layer1(x)  # (N, 256, 8, 56, 56)
+        x = self.layer2(x)  # (N, 512, 8, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 8, 14, 14)
+        x = self.layer4(x)  # (N, 2048, 8, 7, 7)
+        x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 2048)
+        x = self.dropout(x)  # (N, 8, 2048)
+        x = self.fc(x)  # (N, 8, 400)
+        return x.mean(1)  # (N, 400)

@@ -1,0 +1,185 @@
+"""TAM on InceptionV1.
+
+Clip (N, 3, 8, 224, 224); 6.03 M parameters, 12.05 GMACs.
+Paper: Fan et al., More Is Less: Learning Efficient Video Representations, NeurIPS 2019
+Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tam_inceptionv1'.
+math 386a08292191171b, weights 1c24a02d5b9c92a2.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalAggregation(nn.Module):
+    """Depth-wise blend of an odd number of frames: relu(sum_i w_i * x[t + i - kernel // 2])."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class TAMConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU, with tam."""
+
+    def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, width, kernel_size=kernel, stride=stride, padding=kernel // 2, bias=False
+        )
+        self.bn = nn.BatchNorm2d(width, eps=0.001)
+        self.tam = TemporalAggregation(width, frames=8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn(self.conv(x)), inplace=True)
+        x = self.tam(x)
+        return x
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size=kernel, padding=kernel // 2, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class Inception(nn.Module):
+    """Inception module, with tam."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        branch1: int,
+        reduce2: int,
+        branch2: int,
+        reduce3: int,
+        branch3: int,
+        branch4: int,
+    ) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit(in_channels, branch1, kernel=1)
+        self.branch2 = nn.Sequential(
+            ConvUnit(in_channels, reduce2, kernel=1), ConvUnit(reduce2, branch2, kernel=3)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit(in_channels, reduce3, kernel=1), ConvUnit(reduce3, branch3, kernel=3)
+        )
+        self.branch4 = nn.Sequential(
+            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            ConvUnit(in_channels, branch4, kernel=1),
+        )
+        self.tam = TemporalAggregation(branch1 + branch2 + branch3 + branch4, frames=8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        x = torch.cat([branch1, branch2, branch3, branch4], dim=1)
+        x = self.tam(x)
+        return x
+
+
+class TAMInceptionV1(nn.Module):
+    """TAM for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = TAMConvUnit(3, 64, kernel=7, stride=2)
+        self.maxpool1 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.conv2 = TAMConvUnit(64, 64, kernel=1)
+        self.conv3 = TAMConvUnit(64, 192, kernel=3)
+        self.maxpool2 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
+        self.maxpool3 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
+        self.maxpool4 = nn.MaxPool2d(kernel_size=2, ceil_mode=True)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
+        self.dropout = nn.Dropout(0.2)
+        self.fc = nn.Linear(1024, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x)  # (N*8, 64, 112, 112)
+        x = self.maxpool1(x)  # (N*8, 64, 56, 56)
+        x = self.conv2(x)  # (N*8, 64, 56, 56)
+        x = self.conv3(x)  # (N*8, 192, 56, 56)
+        x = self.maxpool2(x)  # (N*8, 192, 28, 28)
+        x = self.inception3a(x)  # (N*8, 256, 28, 28)
+        x = self.inception3b(x)  # (N*8, 480, 28, 28)
+        x = self.maxpool3(x)  # (N*8, 480, 14, 14)
+        x = self.inception4a(x)  # (N*8, 512, 14, 14)
+        x = self.inception4b(x)  # (N*8, 512, 14, 14)
+        x = self.inception4c(x)  # (N*8, 512, 14, 14)
+        x = self.inception4d(x)  # (N*8, 528, 14, 14)
+        x = self.inception4e(x)  # (N*8, 832, 14, 14)
+        x = self.maxpool4(x)  # (N*8, 832, 7, 7)
+        x = self.inception5a(x)  # (N*8, 832, 7, 7)
+        x = self.inception5b(x)  # (N*8, 1024, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 1024)
+        x = self.dropout(x)  # (N*8, 1024)
+        x = self.fc(x)  # (N*8, 400)
+        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)

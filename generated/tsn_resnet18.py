@@ -1,0 +1,86 @@
+"""TSN on ResNet18.
+
+Clip (N, 3, 8, 224, 224); 11.38 M parameters, 14.51 GMACs.
+Paper: Wang et al., Temporal Segment Networks, ECCV 2016
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tsn_resnet18'.
+math 25e3a2b0433db151, weights e4f82e8355ccf243.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Basic(nn.Module):
+    """Basic residual block."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv2 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + x, inplace=True)
+
+
+class DownsampleBasic(nn.Module):
+    """Basic residual block with a projected shortcut."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel_size=1, stride=2, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.bn2(self.conv2(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class TSNResNet18(nn.Module):
+    """TSN for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(Basic(64), Basic(64))
+        self.layer2 = nn.Sequential(DownsampleBasic(64, 128), Basic(128))
+        self.layer3 = nn.Sequential(DownsampleBasic(128, 256), Basic(256))
+        self.layer4 = nn.Sequential(DownsampleBasic(256, 512), Basic(512))
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(512, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
+        x = self.maxpool(x)  # (N*8, 64, 56, 56)
+        x = self.layer1(x)  # (N*8, 64, 56, 56)
+        x = self.layer2(x)  # (N*8, 128, 28, 28)
+        x = self.layer3(x)  # (N*8, 256, 14, 14)
+        x = self.layer4(x)  # (N*8, 512, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 512)
+        x = self.dropout(x)  # (N*8, 512)
+        x = self.fc(x)  # (N*8, 400)
+        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
