@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stspec.compose.resolve import resolve
+from stspec.diagnostics import Span
 from stspec.graph import Graph
+from stspec.graph.model import walk
 from stspec.ir import build as build_graph
 from stspec.ops.base import Shape
-from stspec.passes.diagnose import shape_diagnosis
+from stspec.passes.diagnose import shape_diagnosis, written_at
 from stspec.passes.facts import Facts, NodeShapeError
 from stspec.schema.spec import Spec, parse
 from stspec.source.nodes import Mapping as Tree
@@ -60,6 +62,17 @@ class Network:
 
         marks = [f"math {self.hashes.math}, weights {self.hashes.weights}."]
         return emit_source(self.spec, self.graph, self.facts, marks, canonical=canonical)
+
+    def source_map(self) -> dict[int, tuple[str, Span]]:
+        """Return, by line of the emitted source, the node it constructs and where YAML says so.
+
+        A line that stands for many blocks names the first of them.
+        """
+        rules = {path: node.tags.rule for path, node in walk(self.graph)}
+        return {
+            line: (path, written_at(self.spec, path, rules[path]))
+            for line, path in self.emit().lines.items()
+        }
 
 
 def load(target: Target, overrides: Overrides = (), variant: str | None = None) -> Network:

@@ -37,7 +37,7 @@ class NonLocal(Block):
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write theta, phi, g, the attention and the output convolution."""
         inner = max(1, x.channels // self.reduction)
-        scope.fields = {"in_channels": x.channels, "inner": inner}
+        scope.fields["inner"] = inner
         if self.mode == "gaussian":
             theta, phi = x, x
         else:

@@ -139,7 +139,7 @@ class _Columns:
         vectors: dict[Vector, str] = {}
         self.fields = {name: tuple(f.get(name) for f in fields) for name in fields[0]}
         for name, vector in self.fields.items():
-            if name in ("in_channels", "out_channels") or all(isinstance(v, int) for v in vector):
+            if name in ("in_channels", "out_channels") or all(type(v) is int for v in vector):
                 vectors.setdefault(vector, name)
         return vectors
 

@@ -28,7 +28,7 @@ class ClassText:
     name: str
     lines: list[str]
     members: dict[int, str]
-    """Member path by index of line."""
+    """Path of the first node that a line constructs, by index of line."""
 
 
 class ClassWriter:
@@ -70,7 +70,8 @@ class ClassWriter:
         body = [f"{INDENT * 2}super().__init__()"]
         body += [f"{INDENT * 2}self.{name} = {name}" for name in self.plan.stored()]
         for member in self.plan.first.members:
-            self.members[len(above) + len(lines) + len(body)] = member.name
+            path = f"{self.plan.first.path}.{member.name}".lstrip(".")
+            self.members[len(above) + len(lines) + len(body)] = path
             body += self._member(member)
         return lines + body + [f"{INDENT * 2}{line}" if line else "" for line in extra]
 

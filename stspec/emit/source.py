@@ -26,7 +26,7 @@ VERSION = "0.1.0"
 class Emitted:
     """Source text of a model, the name of its class, and its source map.
 
-    ``lines`` maps a line (from 1) to the path of the node that it constructs.
+    ``lines`` maps a line (from 1) to the path of the first node that it constructs.
     """
 
     text: str
@@ -165,8 +165,9 @@ def _describe(plan: ClassPlan) -> str:
         "non local": "Non-local block: every position attends to all positions of the clip",
     }
     text = names.get(kind, kind.capitalize())
-    with_ = [name for name in added if name != "separable"]
-    text += f", with {' and '.join(with_)}" if with_ else ""
+    words = {"tam": "TAM", "nl": "a non-local block", "shift": "a temporal shift"}
+    parts = [words.get(name, name) for name in added if name != "separable"]
+    text += f", with {' and '.join(parts)}" if parts else ""
     return text + (", separable over space and time" if "separable" in added else "") + "."
 
 
@@ -238,6 +239,6 @@ def _line_map(text: str, texts: list[ClassText]) -> dict[int, str]:
     found: dict[int, str] = {}
     for cls in texts:
         start = lines.index(cls.lines[0])
-        for offset, member in cls.members.items():
-            found[start + offset + 1] = f"{cls.name}.{member}"
+        for offset, path in cls.members.items():
+            found[start + offset + 1] = path
     return found

@@ -141,7 +141,7 @@ def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
             node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
         beside_graph = isinstance(node.body, Graph) and side != "entry"
         name = f"{node.name}_{rule.name}" if beside_graph else rule.name
-        new = Node(free_name(owner, name), body, (), Tags(rule=rule.path))
+        new = Node(free_name(owner, name), body, (), Tags(rule=rule.path, stage=node.tags.stage))
         return INSERTS[side](owner, node, new)
 
     return edit

@@ -65,7 +65,9 @@ def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
     """Insert a pool of its own: behind a pooling layer, in front of a strided stage."""
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
-    new = Node(free_name(owner, f"t_pool{number}"), op, (), Tags(rule="pooling"))
+    new = Node(
+        free_name(owner, f"t_pool{number}"), op, (), Tags(rule="pooling", stage=node.tags.stage)
+    )
     if node.tags.slot is not None:
         node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
     insert = insert_before if isinstance(node.body, Graph) else insert_after

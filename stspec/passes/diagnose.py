@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stspec.diagnostics import Diagnostic, Label, SpecError
+from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.passes.facts import NodeShapeError
 from stspec.schema.spec import Spec
 from stspec.source.nodes import Mapping, Node
@@ -38,21 +38,35 @@ def _at(node: Node | None, *path: str) -> Node | None:
 
 def _conflict(spec: Spec, error: NodeShapeError, owner: str) -> Label:
     """Point at the field that conflicts: in the policy's rule, else in the backbone's layer."""
-    rule = error.node.tags.rule
     field = error.cause.field or ""
+    for place in _places(error.path, error.node.tags.rule, field):
+        found = _at(spec.tree, *place)
+        if found is not None:
+            is_layer = place[0] == "backbone" and place[-1] != field
+            return Label(found.span, f"{owner} is made here" if is_layer else "set here")
+    return Label(spec.tree.span, "in this model")
+
+
+def written_at(spec: Spec, path: str, rule: str | None) -> Span:
+    """Return where the text stands from which a node came: its rule, its layer, or the head."""
+    for place in _places(path, rule, ""):
+        found = _at(spec.tree, *place)
+        if found is not None:
+            return found.span
+    return spec.tree.span
+
+
+def _places(path: str, rule: str | None, field: str) -> list[tuple[str, ...]]:
+    """Return the paths in the tree that a node may have come from, the likeliest first."""
+    owner = path.partition(".")[0]
     places: list[tuple[str, ...]] = []
     if rule == "pooling":
         places = [("policy", "pooling", field), ("policy", "pooling")]
     elif rule:
         section, _, name = rule.partition(".")
         places = [("policy", section, name, field), ("policy", section, name)]
-    places += [("backbone", "layers", owner, field), ("backbone", "layers", owner), ("backbone",)]
-    for place in places:
-        found = _at(spec.tree, *place)
-        if found is not None:
-            is_layer = place[0] == "backbone" and place[-1] != field
-            return Label(found.span, f"{owner} is made here" if is_layer else "set here")
-    return Label(spec.tree.span, "in this model")
+    places += [("backbone", "layers", owner, field), ("backbone", "layers", owner)]
+    return [*places, ("head",), ("backbone", "head"), ("backbone",)]
 
 
 def _source(spec: Spec, error: NodeShapeError) -> Label | None:
