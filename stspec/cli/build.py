@@ -40,10 +40,10 @@ def build(
 ) -> None:
     """Compile a model, build it, and write its source.
 
-    The source goes to generated/NAME.py, of this checkout where there is one; a model changed by
-    --set to generated/NAME__HASH.py. Exit status with --check: 0 same, 1 drift, 2 error.
+    The source goes to generated/NAME.py (a shipped model's into the checkout, where there is one),
+    that of a model changed by --set to generated/NAME__HASH.py. Exit status with --check: 0 same, 1 drift, 2 error.
     """
-    from stspec.cli.shipped import shipped
+    from stspec.cli.shipped import file_name, folder_for, shipped
     from stspec.network import load
 
     if everything == (target is not None):
@@ -51,8 +51,14 @@ def build(
     if everything and (sets or output):
         raise typer.BadParameter("--set and -o go with one TARGET", param_hint="--all")
     names = shipped() if everything else [str(target)]
-    drifted = [name for name in names if not _one(load(name, sets or ()), bool(sets), output, check,
-                                                  instantiate, everything)]  # fmt: skip
+    drifted = []
+    for name in names:
+        network = load(name, sets or ())
+        path = output or folder_for(name) / file_name(network, bool(sets))
+        if not check:
+            _write(network, path, instantiate, everything)
+        elif not _same(path, network.emit().text):
+            drifted.append(name)
     strays = _strays(names) if everything and check else []
     for stray in strays:
         write(f"{stray} belongs to no spec; remove it")
@@ -62,36 +68,23 @@ def build(
         remark(f"{len(names)} file{'s are' if len(names) > 1 else ' is'} as the spec says")
 
 
-def _one(
-    network: Network,
-    changed: bool,
-    output: Path | None,
-    check: bool,
-    instantiate: bool,
-    brief: bool,
-) -> bool:
-    """Build or check one model; tell whether its file is as it should be."""
-    from stspec.cli.shipped import file_name, generated_folder
+def _write(network: Network, path: Path, instantiate: bool, brief: bool) -> None:
+    """Print a model's summary, build its module, and write its source."""
     from stspec.diagnostics import display_path
+    from stspec.output import write_output
 
-    path = output or generated_folder() / file_name(network, changed)
-    text = network.emit().text
-    if check:
-        return _same(path, text)
     _refuse_to_overwrite(path)
     ink = paint()
     if not brief:
         write(_summary(network, ink))
     if instantiate:
         _instantiate(network, ink, brief)
-    from stspec.output import write_output
-
+    text = network.emit().text
     written = not path.is_file() or path.read_text(encoding="utf-8") != text
     if written:
         write_output(path, text)
     verb = "wrote" if written else "unchanged:"
     write(f"{verb} {display_path(path)} ({text.count(chr(10))} lines)")
-    return True
 
 
 def _same(path: Path, text: str) -> bool:

@@ -30,7 +30,7 @@ def schema(
     Put `# yaml-language-server: $schema=PATH/model.json` into a spec's first line.
     Exit status with --check: 0 same, 1 out of date, 2 error.
     """
-    from stspec.compose import data_root
+    from stspec.cli.shipped import checkout
     from stspec.diagnostics import display_path
     from stspec.output import write_output
     from stspec.schema.jsonschema import KINDS, schema_text
@@ -40,7 +40,7 @@ def schema(
             raise typer.BadParameter(f"choose from {', '.join(KINDS)}", param_hint="KIND")
         write(schema_text(kind))
         return
-    folder = output or data_root() / "specs" / "schema"
+    folder = output or (checkout() or Path()) / "specs" / "schema"
     stale = []
     for name in KINDS:
         path, text = folder / f"{name}.json", schema_text(name)

@@ -16,14 +16,24 @@ def shipped() -> list[str]:
     return names("model")
 
 
-def generated_folder() -> Path:
-    """Return where source is written: the checkout's folder, else `generated` in this one."""
+def checkout() -> Path | None:
+    """Return the checkout that stspec runs from, or None where it is installed."""
     from stspec.compose import data_root
 
     root = data_root()
-    if (root / "pyproject.toml").is_file() and (root / "generated").is_dir():
-        return root / "generated"
-    return Path("generated")
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+def generated_folder() -> Path:
+    """Return where source is written: the checkout's folder, else `generated` in this one."""
+    return (checkout() or Path()) / "generated"
+
+
+def folder_for(target: str) -> Path:
+    """Return where the source of a target is written: the checkout keeps shipped models alone."""
+    from stspec.compose.locate import is_path
+
+    return Path("generated") if is_path(target.partition(":")[0]) else generated_folder()
 
 
 def file_name(network: Network, changed: bool) -> str:

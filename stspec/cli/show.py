@@ -31,7 +31,7 @@ def show(
         from stspec.network import load
 
         facts = load(target, sets or ()).facts
-        write(describe_graph(facts) if ir else describe_owners(facts))
+        write(describe_graph(facts, width()) if ir else describe_owners(facts, width()))
         return
     from stspec.analysis.origins import annotate
     from stspec.compose import resolve

@@ -82,7 +82,8 @@ def test_show_is_a_spec_again(capsys: Capture, tmp_path: Path) -> None:
 
 def test_show_graph_and_owners(capsys: Capture) -> None:
     _, graph, _ = run(capsys, "show", "tam", "--ir")
-    assert "tam = tam(x)  <- temporal.tam" in graph
+    assert re.search(r"tam = tam\(x\) +64x8x56x56 +<- temporal.tam", graph)
+    assert widest(graph) <= 80
     _, tree, _ = run(capsys, "show", "tam", "--tree")
     assert "1-2  bottleneck x2" in tree
     assert widest(tree) <= 80
