@@ -101,7 +101,7 @@ def _alike(a: Node, b: Node) -> bool:
 
 
 def _aligned(entries: Sequence[Entry], width: int) -> list[str]:
-    """Return entries with their shapes and rules in columns; settings that do not fit stand below."""
+    """Return entries with shapes and rules in columns; settings that do not fit stand below."""
     shapes = max(len(entry.shape) for entry in entries)
     marks = max(len(entry.mark) for entry in entries)
     room = max(32, width - shapes - marks - 4)
@@ -114,7 +114,5 @@ def _aligned(entries: Sequence[Entry], width: int) -> list[str]:
         lines.append(f"{text:<{column}}  {entry.shape:<{shapes}}  {entry.mark}".rstrip())
         if not fits and entry.told:
             indent = " " * (len(entry.text) - len(entry.text.lstrip()) + 4)
-            lines += textwrap.wrap(
-                entry.told, width, initial_indent=indent, subsequent_indent=indent
-            )
+            lines += [indent + line for line in textwrap.wrap(entry.told, width - len(indent))]
     return lines

@@ -41,7 +41,9 @@ def build(
     """Compile a model, build it, and write its source.
 
     The source goes to generated/NAME.py (a shipped model's into the checkout, where there is one),
-    that of a model changed by --set to generated/NAME__HASH.py. Exit status with --check: 0 same, 1 drift, 2 error.
+    that of a model changed by --set to generated/NAME__HASH.py.
+
+    Exit status with --check: 0 same, 1 drift, 2 error.
     """
     from stspec.cli.shipped import file_name, folder_for, shipped
     from stspec.network import load

@@ -78,3 +78,13 @@ def test_check_all_tells_files_whose_spec_is_gone(
     assert "tam_resnet18.py is missing" in out
     assert "tan_resnet18.py belongs to no spec" in out
     assert "notes.py" not in out
+
+
+def test_a_users_own_spec_is_written_where_the_user_is(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("stspec: 1\nextends: tsn_resnet18\nclasses: 3\n")
+    assert main(["build", "mine.yaml", "--no-instantiate"]) == 0
+    assert "wrote generated/mine.py" in capsys.readouterr().out
+    assert shipped.folder_for("tam") != shipped.folder_for("./tam.yaml:wide") == Path("generated")
