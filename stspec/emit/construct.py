@@ -86,7 +86,7 @@ class Constructor:
     def model(self, graph: Graph) -> Instance:
         """Return the whole model as one instance."""
         first = entry_layout(graph)
-        boundary = Boundary(first, "clip" if self.facts.output.is_trunk else None)
+        boundary = Boundary(first, "clip")
         return self._instance(graph, "", boundary, {"x": "x"})
 
     def _instance(

@@ -128,8 +128,13 @@ class Forward:
         return preference(node.body) or self.values[node.inputs[0]].layout
 
     def _in_layout(self, value: _Value, layout: Layout | None, key: str) -> str:
-        if layout is None or layout == value.layout or not value.shape.is_trunk:
+        if layout in (None, value.layout) or value.shape.frames is None:
             return value.expression
+        if not value.shape.is_trunk:
+            folded = layout == "frames"
+            frames = "" if folded else self._frames(key, value.shape)
+            tail = ".flatten(0, 1)" if folded else f".unflatten(0, (-1, {frames}))"
+            return value.expression + tail
         if layout == "frames":
             return f"fold_time({value.expression})"
         return f"unfold_time({value.expression}, {self._frames(key, value.shape)})"
