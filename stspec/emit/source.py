@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stspec import __version__
 from stspec.compose.locate import data_root
 from stspec.emit.classes import ClassPlan, Planner, inserted
 from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, layers_of
@@ -18,8 +19,6 @@ from stspec.emit.text import INDENT
 from stspec.graph import Graph
 from stspec.passes.facts import Facts
 from stspec.schema.spec import Spec
-
-VERSION = "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
     for paper in papers:
         lines += textwrap.wrap(f"Paper: {paper}", 96, subsequent_indent="    ")
     lines += ["", "N clips of T frames; shapes in comments are those of the clip above.", ""]
-    lines.append(f"Written by stspec {VERSION} from the spec '{plain(spec.name)}'.")
+    lines.append(f"Written by stspec {__version__} from the spec '{plain(spec.name)}'.")
     lines.extend(hashes)
     return "\n".join(lines)
 
