@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import io
 import json
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -89,10 +91,21 @@ def _file_digests(files: Iterable[Path]) -> list[str]:
 @cache
 def _file_digest(file: Path) -> str:
     """Return the fingerprint of a file's code; comments and docstrings do not count."""
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return hashlib.sha256(_code(file.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+
+
+def _code(text: str) -> str:
+    """Return source without comments, docstrings and empty lines, the same in every Python."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            continue
+        if ast.get_docstring(node) is not None:
+            first = node.body[0]
+            for row in range(first.lineno - 1, first.end_lineno or first.lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
