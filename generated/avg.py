@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'avg'.
-math 64657c98ccf9b086, weights 984402b294eadd4f.
+math 5d79237953b50feb, weights 984402b294eadd4f.
 """
 
 import torch
@@ -29,7 +29,7 @@ class TemporalAvgPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
         frames = clip.unbind(1)
         windows = [frames[max(start, 0) : start + self.kernel] for start in self.starts]
         sums = [sum(window[1:], window[0]) for window in windows]
@@ -121,4 +121,4 @@ class Avg(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

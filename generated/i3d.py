@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d'.
-math 312d810098d860c2, weights 05eed2aefae0502e.
+math 967e0f63d6fb7b60, weights 05eed2aefae0502e.
 """
 
 import torch
@@ -100,4 +100,4 @@ class I3D(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 2048)
         x = self.dropout(x)  # (N, 8, 2048)
         x = self.fc(x)  # (N, 8, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

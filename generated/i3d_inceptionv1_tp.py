@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_inceptionv1_tp'.
-math 32ac7086f65495fc, weights dbfa88cc70fcf3b8.
+math 3fee23661036c58d, weights dbfa88cc70fcf3b8.
 """
 
 import torch
@@ -117,4 +117,4 @@ class I3DInceptionV1Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 1024)
         x = self.dropout(x)  # (N, 1, 1024)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18'.
-math a758f482e21706ac, weights 8adc8948472b237d.
+math cab1330e19f4674d, weights 8adc8948472b237d.
 """
 
 import torch
@@ -86,4 +86,4 @@ class I3DResNet18(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 512)
         x = self.dropout(x)  # (N, 8, 512)
         x = self.fc(x)  # (N, 8, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

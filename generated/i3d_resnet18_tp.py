@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18_tp'.
-math 3e308e19a46f964c, weights 8adc8948472b237d.
+math 6c20c891e6a3b32d, weights 8adc8948472b237d.
 """
 
 import torch
@@ -84,4 +84,4 @@ class I3DResNet18Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 512)
         x = self.dropout(x)  # (N, 1, 512)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

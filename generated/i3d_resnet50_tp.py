@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet50_tp'.
-math 4e9b532b650c20a1, weights 05eed2aefae0502e.
+math f608d5de1d8192f0, weights 05eed2aefae0502e.
 """
 
 import torch
@@ -96,4 +96,4 @@ class I3DResNet50Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 2048)
         x = self.dropout(x)  # (N, 1, 2048)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'max_resnet50'.
-math b3b928b330ac4e5e, weights 984402b294eadd4f.
+math 8da2852382ed168a, weights 984402b294eadd4f.
 """
 
 import torch
@@ -27,7 +27,7 @@ class TemporalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
         # Asked for indices as well, max_pool3d stays in bfloat16 under autocast.
         out, _ = F.max_pool3d(
             clip,
@@ -123,4 +123,4 @@ class MaxResNet50(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

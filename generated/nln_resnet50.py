@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'nln_resnet50'.
-math d22b0cff32d26135, weights 6e146042c73eede3.
+math 193d378f7a4912ec, weights 6e146042c73eede3.
 """
 
 import torch
@@ -22,7 +22,7 @@ def to_frames(x: Tensor, height: int, width: int) -> Tensor:
 
 def to_positions(x: Tensor, frames: int) -> Tensor:
     """(N*T, C, H, W) -> (N, T*H*W, C)."""
-    clips: Tensor = x.unflatten(0, (-1, frames)).permute(0, 1, 3, 4, 2)
+    clips: Tensor = torch.unflatten(x, 0, (-1, frames)).permute(0, 1, 3, 4, 2)
     return clips.flatten(1, 3)
 
 
@@ -109,11 +109,12 @@ class NonLocal(nn.Module):
         g = self.pool_g(g)
         y = self.attention(theta, phi, g)
         y = self.bn(self.out(y))
-        return x + y
+        out: Tensor = x + y
+        return out
 
 
 class NonLocalDownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with nl."""
+    """Bottleneck residual block with a projected shortcut, with a non-local block."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -135,12 +136,12 @@ class NonLocalDownsampleBottleneck(nn.Module):
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
         x = F.relu(x + shortcut, inplace=True)
-        x = self.nl(x)
-        return x
+        out: Tensor = self.nl(x)
+        return out
 
 
 class NonLocalBottleneck(nn.Module):
-    """Bottleneck residual block, with nl."""
+    """Bottleneck residual block, with a non-local block."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -157,8 +158,8 @@ class NonLocalBottleneck(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
         x = F.relu(y + x, inplace=True)
-        x = self.nl(x)
-        return x
+        out: Tensor = self.nl(x)
+        return out
 
 
 class NLNResNet50(nn.Module):
@@ -206,4 +207,4 @@ class NLNResNet50(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

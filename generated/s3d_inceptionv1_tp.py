@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_inceptionv1_tp'.
-math 75c451d135840c6d, weights 14fbf5c0e670ee91.
+math f30c3df99f41c802, weights 14fbf5c0e670ee91.
 """
 
 import torch
@@ -140,4 +140,4 @@ class S3DInceptionV1Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 1024)
         x = self.dropout(x)  # (N, 1, 1024)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

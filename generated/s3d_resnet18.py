@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18'.
-math 88f4b4b25c88afdf, weights f187ae6a893d0724.
+math 10511bc28353215b, weights f187ae6a893d0724.
 """
 
 import torch
@@ -111,4 +111,4 @@ class S3DResNet18(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 512)
         x = self.dropout(x)  # (N, 8, 512)
         x = self.fc(x)  # (N, 8, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18_tp'.
-math 566687e2b017c51b, weights f187ae6a893d0724.
+math 57cdc9e80863859c, weights f187ae6a893d0724.
 """
 
 import torch
@@ -113,4 +113,4 @@ class S3DResNet18Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 512)
         x = self.dropout(x)  # (N, 1, 512)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

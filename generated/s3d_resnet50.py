@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet50'.
-math 9b63120ebd07b1c0, weights 44c52c2738961b52.
+math d2be6b8a26bbb73d, weights 44c52c2738961b52.
 """
 
 import torch
@@ -111,4 +111,4 @@ class S3DResNet50(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 2048)
         x = self.dropout(x)  # (N, 8, 2048)
         x = self.fc(x)  # (N, 8, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

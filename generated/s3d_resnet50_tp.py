@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet50_tp'.
-math 85e5e9f47f9929f8, weights 44c52c2738961b52.
+math 1ed364618399d1ee, weights 44c52c2738961b52.
 """
 
 import torch
@@ -116,4 +116,4 @@ class S3DResNet50Tp(nn.Module):
         x = x.mean((-2, -1)).transpose(1, 2)  # (N, 1, 2048)
         x = self.dropout(x)  # (N, 1, 2048)
         x = self.fc(x)  # (N, 1, 400)
-        return x.mean(1)  # (N, 400)
+        return torch.mean(x, 1)  # (N, 400)

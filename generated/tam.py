@@ -7,9 +7,10 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam'.
-math e1f61beeb893cbbf, weights b310870969fe9793.
+math 439bbacff724291e, weights b310870969fe9793.
 """
 
+# mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,13 +60,13 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
 class DownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with tam."""
+    """Bottleneck residual block with a projected shortcut, with TAM."""
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -91,7 +92,7 @@ class DownsampleBottleneck(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Bottleneck residual block, with tam."""
+    """Bottleneck residual block, with TAM."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -148,4 +149,4 @@ class TAM(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

@@ -7,9 +7,10 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_inceptionv1'.
-math 386a08292191171b, weights 1c24a02d5b9c92a2.
+math 24a0ed37886c17e0, weights 1c24a02d5b9c92a2.
 """
 
+# mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,13 +60,13 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
 class TAMConvUnit(nn.Module):
-    """Convolution, batch norm and ReLU, with tam."""
+    """Convolution, batch norm and ReLU, with TAM."""
 
     def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -77,8 +78,8 @@ class TAMConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn(self.conv(x)), inplace=True)
-        x = self.tam(x)
-        return x
+        out: Tensor = self.tam(x)
+        return out
 
 
 class ConvUnit(nn.Module):
@@ -96,7 +97,7 @@ class ConvUnit(nn.Module):
 
 
 class Inception(nn.Module):
-    """Inception module, with tam."""
+    """Inception module, with TAM."""
 
     def __init__(
         self,
@@ -128,8 +129,8 @@ class Inception(nn.Module):
         branch3 = self.branch3(x)
         branch4 = self.branch4(x)
         x = torch.cat([branch1, branch2, branch3, branch4], dim=1)
-        x = self.tam(x)
-        return x
+        out: Tensor = self.tam(x)
+        return out
 
 
 class TAMInceptionV1(nn.Module):
@@ -182,4 +183,4 @@ class TAMInceptionV1(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 1024)
         x = self.dropout(x)  # (N*8, 1024)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

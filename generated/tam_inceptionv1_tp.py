@@ -7,9 +7,10 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_inceptionv1_tp'.
-math 627edf0cb5b3d665, weights 1c24a02d5b9c92a2.
+math 8fae1a543474d047, weights 1c24a02d5b9c92a2.
 """
 
+# mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
@@ -76,7 +77,7 @@ class TemporalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
         # Asked for indices as well, max_pool3d stays in bfloat16 under autocast.
         out, _ = F.max_pool3d(
             clip,
@@ -89,7 +90,7 @@ class TemporalMaxPool(nn.Module):
 
 
 class TAMConvUnit(nn.Module):
-    """Convolution, batch norm and ReLU, with tam."""
+    """Convolution, batch norm and ReLU, with TAM."""
 
     def __init__(self, in_channels: int, width: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -101,8 +102,8 @@ class TAMConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn(self.conv(x)), inplace=True)
-        x = self.tam(x)
-        return x
+        out: Tensor = self.tam(x)
+        return out
 
 
 class ConvUnit(nn.Module):
@@ -120,7 +121,7 @@ class ConvUnit(nn.Module):
 
 
 class Inception(nn.Module):
-    """Inception module, with tam."""
+    """Inception module, with TAM."""
 
     def __init__(
         self,
@@ -153,8 +154,8 @@ class Inception(nn.Module):
         branch3 = self.branch3(x)
         branch4 = self.branch4(x)
         x = torch.cat([branch1, branch2, branch3, branch4], dim=1)
-        x = self.tam(x)
-        return x
+        out: Tensor = self.tam(x)
+        return out
 
 
 class TAMInceptionV1Tp(nn.Module):
@@ -213,4 +214,4 @@ class TAMInceptionV1Tp(nn.Module):
         x = x.mean((-2, -1))  # (N*1, 1024)
         x = self.dropout(x)  # (N*1, 1024)
         x = self.fc(x)  # (N*1, 400)
-        return x.unflatten(0, (-1, 1)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 1)).mean(1)  # (N, 400)

@@ -7,9 +7,10 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet18'.
-math 90a498094ed20407, weights d1807bc9c64dbebe.
+math f3fa7c7ede3551c1, weights d1807bc9c64dbebe.
 """
 
+# mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,13 +60,13 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
 class Basic(nn.Module):
-    """Basic residual block, with tam."""
+    """Basic residual block, with TAM."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class Basic(nn.Module):
 
 
 class DownsampleBasic(nn.Module):
-    """Basic residual block with a projected shortcut, with tam."""
+    """Basic residual block with a projected shortcut, with TAM."""
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
@@ -136,4 +137,4 @@ class TAMResNet18(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 512)
         x = self.dropout(x)  # (N*8, 512)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

@@ -7,9 +7,10 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet18_tp'.
-math bd7309a30de49b83, weights d1807bc9c64dbebe.
+math a73650e7f64d2d60, weights d1807bc9c64dbebe.
 """
 
+# mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
@@ -76,7 +77,7 @@ class TemporalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
         # Asked for indices as well, max_pool3d stays in bfloat16 under autocast.
         out, _ = F.max_pool3d(
             clip,
@@ -89,7 +90,7 @@ class TemporalMaxPool(nn.Module):
 
 
 class Basic(nn.Module):
-    """Basic residual block, with tam."""
+    """Basic residual block, with TAM."""
 
     def __init__(self, in_channels: int, frames: int) -> None:
         super().__init__()
@@ -107,7 +108,7 @@ class Basic(nn.Module):
 
 
 class DownsampleBasic(nn.Module):
-    """Basic residual block with a projected shortcut, with tam."""
+    """Basic residual block with a projected shortcut, with TAM."""
 
     def __init__(self, in_channels: int, width: int, frames: int) -> None:
         super().__init__()
@@ -166,4 +167,4 @@ class TAMResNet18Tp(nn.Module):
         x = x.mean((-2, -1))  # (N*1, 512)
         x = self.dropout(x)  # (N*1, 512)
         x = self.fc(x)  # (N*1, 400)
-        return x.unflatten(0, (-1, 1)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 1)).mean(1)  # (N, 400)

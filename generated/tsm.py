@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsm'.
-math 7bd7a795da7a8179, weights 984402b294eadd4f.
+math 3e6ef230142f9778, weights 984402b294eadd4f.
 """
 
 import torch
@@ -28,10 +28,10 @@ class TemporalShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
         channels = clip.shape[-1]
         fold = channels // self.fold_div
-        from_next, from_last, rest = clip.split((fold, fold, channels - 2 * fold), -1)
+        from_next, from_last, rest = torch.split(clip, [fold, fold, channels - 2 * fold], -1)
         outside = torch.zeros_like(from_next[:, :1])
         from_next = torch.cat((from_next[:, 1:], outside), 1)
         from_last = torch.cat((outside, from_last[:, :-1]), 1)
@@ -40,7 +40,7 @@ class TemporalShift(nn.Module):
 
 
 class DownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with shift."""
+    """Bottleneck residual block with a projected shortcut, with a temporal shift."""
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class DownsampleBottleneck(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Bottleneck residual block, with shift."""
+    """Bottleneck residual block, with a temporal shift."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -123,4 +123,4 @@ class TSM(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

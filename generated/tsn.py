@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn'.
-math 5554f727234cd1a2, weights 984402b294eadd4f.
+math 814a040cc8090cb1, weights 984402b294eadd4f.
 """
 
 import torch
@@ -95,4 +95,4 @@ class TSN(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 2048)
         x = self.dropout(x)  # (N*8, 2048)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_inceptionv1'.
-math 8b4ecece326133ea, weights 89bd06060b569771.
+math a0a70d15e63951c9, weights 89bd06060b569771.
 """
 
 import torch
@@ -118,4 +118,4 @@ class TSNInceptionV1(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 1024)
         x = self.dropout(x)  # (N*8, 1024)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_inceptionv1_tp'.
-math 90cc896e11710541, weights 89bd06060b569771.
+math 477019791e541f52, weights 89bd06060b569771.
 """
 
 import torch
@@ -27,7 +27,7 @@ class TemporalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
         # Asked for indices as well, max_pool3d stays in bfloat16 under autocast.
         out, _ = F.max_pool3d(
             clip,
@@ -148,4 +148,4 @@ class TSNInceptionV1Tp(nn.Module):
         x = x.mean((-2, -1))  # (N*1, 1024)
         x = self.dropout(x)  # (N*1, 1024)
         x = self.fc(x)  # (N*1, 400)
-        return x.unflatten(0, (-1, 1)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 1)).mean(1)  # (N, 400)

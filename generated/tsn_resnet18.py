@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet18'.
-math 25e3a2b0433db151, weights e4f82e8355ccf243.
+math 89ee67072d4b9ae2, weights e4f82e8355ccf243.
 """
 
 import torch
@@ -83,4 +83,4 @@ class TSNResNet18(nn.Module):
         x = x.mean((-2, -1))  # (N*8, 512)
         x = self.dropout(x)  # (N*8, 512)
         x = self.fc(x)  # (N*8, 400)
-        return x.unflatten(0, (-1, 8)).mean(1)  # (N, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

@@ -103,11 +103,14 @@ class Forward:
         expression = self._in_layout(out, self.boundary.leaves, "output")
         if self.statements and out.expression == self.statements[-1].target:
             last = self.statements.pop()
-            # A module call is typed Any: its result is returned by a name that is a Tensor.
-            if expression == out.expression and not last.expression.startswith("self."):
-                expression = last.expression
-            else:
+            if expression != out.expression:
                 self.statements.append(last)
+            elif not last.expression.startswith(("F.", "torch.")):
+                # A module call is typed Any: its result is returned by a name that is a Tensor.
+                self.statements.append(Statement("out: Tensor", last.expression, last.shape))
+                expression = "out"
+            else:
+                expression = last.expression
         self.statements.append(Statement(None, expression, _shape(out.shape, out.layout)))
         return self.statements
 
@@ -133,8 +136,9 @@ class Forward:
         if not value.shape.is_trunk:
             folded = layout == "frames"
             frames = "" if folded else self._frames(key, value.shape)
-            tail = ".flatten(0, 1)" if folded else f".unflatten(0, (-1, {frames}))"
-            return value.expression + tail
+            if folded:
+                return f"{value.expression}.flatten(0, 1)"
+            return f"torch.unflatten({value.expression}, 0, (-1, {frames}))"
         if layout == "frames":
             return f"fold_time({value.expression})"
         return f"unfold_time({value.expression}, {self._frames(key, value.shape)})"

@@ -18,7 +18,7 @@ FOLD_TIME = '''def fold_time(clip: Tensor) -> Tensor:
     return clip.transpose(1, 2).flatten(0, 1)'''
 UNFOLD_TIME = '''def unfold_time(frames: Tensor, length: int) -> Tensor:
     """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
-    return frames.unflatten(0, (-1, length)).transpose(1, 2)'''
+    return torch.unflatten(frames, 0, (-1, length)).transpose(1, 2)'''
 
 
 @dataclass(frozen=True, slots=True)

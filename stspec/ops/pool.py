@@ -281,5 +281,6 @@ class Consensus(Op):
     def function(self, site: Site) -> str:
         """Return a reduction over the frame axis."""
         name = "mean" if self.reduce == "average" else "amax"
-        unfold = ".unflatten(0, (-1, {frames}))" if site.layout == "frames" else ""
-        return f"{{0}}{unfold}.{name}(1)"
+        if site.layout == "frames":
+            return f"torch.unflatten({{0}}, 0, (-1, {{frames}})).{name}(1)"
+        return f"torch.{name}({{0}}, 1)"

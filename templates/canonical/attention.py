@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 def to_positions(x: Tensor, frames: int) -> Tensor:
     """(N*T, C, H, W) -> (N, T*H*W, C)."""
-    clips: Tensor = x.unflatten(0, (-1, frames)).permute(0, 1, 3, 4, 2)
+    clips: Tensor = torch.unflatten(x, 0, (-1, frames)).permute(0, 1, 3, 4, 2)
     return clips.flatten(1, 3)
 
 

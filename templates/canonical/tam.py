@@ -21,7 +21,7 @@ class EvenTemporalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         channels, _, taps, _, _ = self.weight.shape
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         padded = F.pad(clip, (0, 0, 0, 0, taps // 2, taps // 2 - 1))
         out = F.relu(F.conv3d(padded, self.weight, groups=channels))
         return out.transpose(1, 2).flatten(0, 1)
@@ -41,7 +41,7 @@ class MaxTemporalAggregation(nn.Module):
         channels, _, taps, _, _ = self.weight.shape
         shifted = []
         for i, tap in enumerate(self.weight.unbind(2)):  # each (C, 1, 1, 1)
-            clip = F.conv2d(x, tap, groups=channels).unflatten(0, (-1, self.frames))
+            clip = torch.unflatten(F.conv2d(x, tap, groups=channels), 0, (-1, self.frames))
             padded = F.pad(clip, (0, 0, 0, 0, 0, 0, taps // 2, (taps - 1) // 2))
             shifted.append(padded[:, i : i + self.frames])
         return F.relu(torch.stack(shifted).amax(0)).flatten(0, 1)

@@ -3,6 +3,7 @@
 Equal to nn.AvgPool3d, which has no bfloat16 on CPU and leaves channels-last memory.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ def average_space(clip: Tensor, kernel: int, stride: int, padding: int, ceil_mod
     """Pool every frame; padding counts as zeros."""
     frames = clip.transpose(1, 2).flatten(0, 1)
     frames = F.avg_pool2d(frames, kernel, stride, padding, ceil_mode)
-    return frames.unflatten(0, (-1, clip.shape[2])).transpose(1, 2)
+    return torch.unflatten(frames, 0, (-1, clip.shape[2])).transpose(1, 2)
 
 
 def average_time(clip: Tensor, kernel: int, stride: int, padding: int) -> Tensor:

@@ -18,7 +18,7 @@ class TemporalMaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)  # (N, C, T, H, W)
         # Asked for indices as well, max_pool3d stays in bfloat16 under autocast.
         out, _ = F.max_pool3d(
             clip,
@@ -44,7 +44,7 @@ class TemporalAvgPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T', C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
         frames = clip.unbind(1)
         windows = [frames[max(start, 0) : start + self.kernel] for start in self.starts]
         sums = [sum(window[1:], window[0]) for window in windows]

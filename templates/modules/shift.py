@@ -18,10 +18,10 @@ class TemporalShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W)."""
-        clip = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
         channels = clip.shape[-1]
         fold = channels // self.fold_div
-        from_next, from_last, rest = clip.split((fold, fold, channels - 2 * fold), -1)
+        from_next, from_last, rest = torch.split(clip, [fold, fold, channels - 2 * fold], -1)
         outside = torch.zeros_like(from_next[:, :1])
         from_next = torch.cat((from_next[:, 1:], outside), 1)
         from_last = torch.cat((outside, from_last[:, :-1]), 1)

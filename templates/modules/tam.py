@@ -72,7 +72,7 @@ class TemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
@@ -88,7 +88,7 @@ class EvenTemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         weight = F.pad(self.weight, (0, 0, 0, 0, 0, 1))  # a last tap of zero makes it odd
         out = F.relu(DepthwiseTemporalConv.apply(clip, weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
@@ -105,7 +105,7 @@ class DenseTemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         blend = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
         out = F.relu(blend, inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
@@ -122,7 +122,7 @@ class EvenDenseTemporalAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
-        clip = x.unflatten(0, (-1, self.frames)).transpose(1, 2)
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         half = self.weight.shape[2] // 2
         padded = F.pad(clip, (0, 0, 0, 0, half, half - 1))
         out = F.relu(F.conv3d(padded, self.weight), inplace=True)
@@ -141,7 +141,7 @@ class MaxTemporalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         taps = self.weight.to(x.dtype).flatten(1).unbind(1)  # each (C,)
-        frames = x.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2).unbind(1)
+        frames = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2).unbind(1)
         outs = []
         for t, frame in enumerate(frames):  # frame by frame: products stay in cache
             out = torch.zeros_like(frame)  # the maximum with zero is the ReLU
@@ -166,7 +166,7 @@ class DenseMaxTemporalAggregation(nn.Module):
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         taps = self.weight.unbind(2)  # each (C, C, 1, 1)
         blends = F.conv2d(x, torch.cat(taps))  # (N*T, b*C, H, W)
-        clip = blends.unflatten(0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        clip = torch.unflatten(blends, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
         frames = [frame.chunk(len(taps), -1) for frame in clip.unbind(1)]
         outs = []
         for t, frame in enumerate(frames):
