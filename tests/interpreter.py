@@ -149,8 +149,8 @@ def _attention(op: Op, weights: Weights, x: list[Tensor]) -> Tensor:
             scores = (op.scale * scores).softmax(-1)
         else:
             scores = scores / phi.shape[2]
-    out = torch.einsum("npq,ncq->ncp", scores, g)
-    return out.unflatten(2, x[0].shape[2:])
+    out: Tensor = torch.einsum("npq,ncq->ncp", scores, g)
+    return out.view(*out.shape[:2], *x[0].shape[2:])
 
 
 def _spatial(op: SpatialPool, weights: Weights, x: list[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stspec.graph import Defaults, Graph, Node, Tags
+from stspec.ir.edit import free_name
 from stspec.ops.activation import Activation
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.norm import BatchNorm
@@ -25,7 +26,7 @@ def factorise(
     conv = node.body
     assert isinstance(conv, Conv2d)
     slot = node.tags.slot
-    unit = [n for n in owner.nodes if slot is not None and n.tags.unit == slot] or [node]
+    unit = _unit(owner, node)
     ends = any(n.tags.ends == slot for n in unit)
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
     act = next((n for n in unit if isinstance(n.body, Activation)), None)
@@ -58,6 +59,16 @@ def factorise(
     return _replace_unit(owner, unit, made)
 
 
+def _unit(owner: Graph, node: Node) -> list[Node]:
+    """Return the convolution with the norm and the activation that directly follow it."""
+    unit = [node]
+    for kind in (BatchNorm, Activation):
+        following = [n for n in owner.nodes if n.inputs == (unit[-1].name,)]
+        same = [n for n in following if n.tags.unit is not None and n.tags.unit == node.tags.unit]
+        unit += [n for n in same if isinstance(n.body, kind)]
+    return unit
+
+
 def _without_end(node: Node) -> Node:
     roles = tuple(role for role in node.tags.roles if role[1] == "input")
     return node.tagged(ends=None, roles=roles)
@@ -68,18 +79,30 @@ def _chain(made: list[Node], name: str, body: Any, tags: Tags) -> Node:
 
 
 def _names(owner: Graph, unit: list[Node], norm: bool, act: bool) -> dict[str, str]:
-    """Name the new nodes: conv1_t beside conv1; the next numbers in a numbered sequence."""
-    conv = unit[0].name
-    if conv.isdigit():
-        start = int(conv) + len(unit) - int(act)
-        keys = ["act", "conv_t", *(["norm_t"] if norm else []), *(["act_t"] if act else [])]
-        return {key: str(start + i) for i, key in enumerate(keys)}
+    """Name the new nodes: conv1_t beside conv1; the next numbers at a numbered sequence's end."""
+    numbers = _numbers(unit, norm, act)
+    others = {n.name for n in owner.nodes} - {n.name for n in unit}
+    if numbers and others.isdisjoint(numbers.values()):
+        return numbers
+    conv = f"conv{unit[0].name}" if numbers else unit[0].name
     names = {"act": f"{conv}_relu", "conv_t": f"{conv}_t", "act_t": f"{conv}_relu_t"}
     if norm:
-        names["norm_t"] = f"{unit[1].name}_t"
+        names["norm_t"] = f"{conv}_norm_t" if numbers else f"{unit[1].name}_t"
     if act:
-        names["act"], names["act_t"] = unit[-1].name, f"{unit[-1].name}_t"
-    return names
+        names["act"] = unit[-1].name
+        if not numbers:
+            names["act_t"] = f"{unit[-1].name}_t"
+    kept = names["act"] if act else None
+    return {k: name if name == kept else free_name(owner, name) for k, name in names.items()}
+
+
+def _numbers(unit: list[Node], norm: bool, act: bool) -> dict[str, str]:
+    """Return the numbers that follow a unit of a sequence, or nothing where it has names."""
+    if not unit[0].name.isdigit():
+        return {}
+    start = int(unit[0].name) + len(unit) - int(act)
+    keys = ["act", "conv_t", *(["norm_t"] if norm else []), *(["act_t"] if act else [])]
+    return {key: str(start + i) for i, key in enumerate(keys)}
 
 
 def _replace_unit(owner: Graph, unit: list[Node], made: list[Node]) -> Graph:
