@@ -14,6 +14,6 @@ class FrameDifference(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W)."""
-        clip: Tensor = x.unflatten(0, (-1, self.frames))
+        clip = torch.unflatten(x, 0, (-1, self.frames))
         change = torch.cat((torch.zeros_like(clip[:, :1]), clip.diff(dim=1)), 1)
         return (clip + self.weight[:, None, None] * change).flatten(0, 1)
