@@ -40,7 +40,8 @@ def annotate(tree: Mapping, width: int = 80) -> str:
     widest = max((len(line.origin) for line in lines), default=0)
     longest = max((len(line.text) for line in lines), default=0)
     column = max(24, min(longest, width - widest - 4))
-    return "\n".join(f"{line.text:<{column}}  # {line.origin}" for line in lines) + "\n"
+    shown = (f"{x.text:<{column}}  # {x.origin}" if x.origin else x.text for x in lines)
+    return "\n".join(shown) + "\n"
 
 
 def origin(node: Node) -> str:
@@ -79,7 +80,7 @@ def _entry(head: str, value: Node, indent: str, width: int) -> Iterator[Line]:
     elif isinstance(value, Scalar):
         yield Line(f"{head} >-", where)
         for text in textwrap.wrap(str(value.value), max(24, room - len(indent) - 2)):
-            yield Line(f"{indent}{_STEP}{text}", where)
+            yield Line(f"{indent}{_STEP}{text}", "")  # a comment here would be part of the text
     elif isinstance(value, Mapping):
         yield Line(head, where)
         yield from _mapping(value, indent + _STEP, width)
