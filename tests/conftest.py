@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,10 @@ from hypothesis import settings
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores. torch reads this when it is imported, here or in a process.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -96,8 +101,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if os.environ.get("CI") == "true":
             raise pytest.UsageError(f"CI runs every test, and {len(needing)} need {what}")
         config.stash[LEFT_OUT][marker] = len(needing)
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["left_out"] = dict(config.stash[LEFT_OUT])
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in needing]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist left out: every worker leaves out the same."""
+    counts = getattr(node, "workeroutput", {}).get("left_out", {})
+    stash = node.config.stash
+    stash[LEFT_OUT] = stash[LEFT_OUT] | Counter(counts)
 
 
 def pytest_terminal_summary(

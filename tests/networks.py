@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -13,9 +12,6 @@ from torch import Tensor, nn
 from stspec.compose import index, names
 from stspec.module import build_module
 from stspec.network import Network, load
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)  # the workers share the cores
 
 FILES = tuple(names("model"))
 """Every model that is a file of its own, families included."""
