@@ -111,8 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a worker of pytest-xdist left out: every worker leaves out the same."""
     counts = getattr(node, "workeroutput", {}).get("left_out", {})
-    stash = node.config.stash
-    stash[LEFT_OUT] = stash[LEFT_OUT] | Counter(counts)
+    for marker, count in counts.items():
+        node.config.stash[LEFT_OUT][marker] = int(count)
 
 
 def pytest_terminal_summary(

@@ -65,13 +65,16 @@ def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
     """Insert a pool of its own: behind a pooling layer, in front of a strided stage."""
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
-    new = Node(
-        free_name(owner, f"t_pool{number}"), op, (), Tags(rule="pooling", stage=node.tags.stage)
-    )
+    name = free_name(owner, f"t_pool{number}")
+    if isinstance(node.body, Graph):
+        # It belongs to the stage whose results it pools.
+        before = [n.tags.stage for n in owner.nodes if n.name == node.inputs[0]]
+        tags = Tags(rule="pooling", stage=before[0] if before else node.tags.stage)
+        return insert_before(owner, node, Node(name, op, (), tags))
     if node.tags.slot is not None:
         node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
-    insert = insert_before if isinstance(node.body, Graph) else insert_after
-    return insert(owner, node, new)
+    tags = Tags(rule="pooling", stage=node.tags.stage)
+    return insert_after(owner, node, Node(name, op, (), tags))
 
 
 def _joint(spec: Spec, graph: Graph, site: Site, pooling: Pooling) -> Graph:

@@ -70,7 +70,7 @@ def _load(name: str, value: Scalar) -> type[Op]:
             f"there is no file {file!r:.120}",
             value,
             "no such file",
-            f"looked in {folder}",
+            "looked beside the spec that names it",
         )
     module = _module(path, value)
     ops = {
