@@ -100,9 +100,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if os.environ.get("CI") == "true":
             raise pytest.UsageError(f"CI runs every test, and {len(needing)} need {what}")
-        config.stash[LEFT_OUT][marker] = len(needing)
+        left_out: Counter[str] = config.stash[LEFT_OUT]
+        left_out[marker] = len(needing)
         if hasattr(config, "workeroutput"):
-            config.workeroutput["left_out"] = dict(config.stash[LEFT_OUT])
+            config.workeroutput["left_out"] = dict(left_out)
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in needing]
 
