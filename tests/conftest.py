@@ -88,32 +88,33 @@ LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = Counter()
-    for marker, (_, what) in NEEDS.items():
+    for marker, (find, what) in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: needs {what}")
+        if find() is None and os.environ.get("CI") == "true":
+            raise pytest.UsageError(f"CI runs every test, and some need {what}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose needs this machine lacks; in CI that is an error."""
-    for marker, (find, what) in NEEDS.items():
+    """Leave out the tests whose needs this machine lacks."""
+    for marker, (find, _) in NEEDS.items():
         needing = [item for item in items if item.get_closest_marker(marker)]
-        if not needing or find() is not None:
-            continue
-        if os.environ.get("CI") == "true":
-            raise pytest.UsageError(f"CI runs every test, and {len(needing)} need {what}")
-        left_out: Counter[str] = config.stash[LEFT_OUT]
-        left_out[marker] = len(needing)
-        if hasattr(config, "workeroutput"):
-            config.workeroutput["left_out"] = dict(left_out)
-        config.hook.pytest_deselected(items=needing)
-        items[:] = [item for item in items if item not in needing]
+        if needing and find() is None:
+            config.stash[LEFT_OUT][marker] = len(needing)
+            config.hook.pytest_deselected(items=needing)
+            items[:] = [item for item in items if item not in needing]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker of pytest-xdist report what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker of pytest-xdist left out: every worker leaves out the same."""
-    counts = getattr(node, "workeroutput", {}).get("left_out", {})
-    for marker, count in counts.items():
-        node.config.stash[LEFT_OUT][marker] = int(count)
+    """Take over what a worker left out: each of them collects all tests."""
+    for marker, count in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        node.config.stash[LEFT_OUT][marker] = count
 
 
 def pytest_terminal_summary(
