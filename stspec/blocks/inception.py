@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from stspec.blocks.units import nested_unit
 from stspec.graph import Ref, Scope
 from stspec.ops.join import Concat
 from stspec.ops.pool import AvgPool2d, MaxPool2d
+
+Width = Annotated[int, Field(ge=1)]
 
 
 class Inception(Block):
@@ -25,8 +27,8 @@ class Inception(Block):
     roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
 
     branch1: int | None = Field(default=None, ge=1, description="width of the 1x1 branch")
-    branch2: list[int] = Field(min_length=2, description="widths: 1x1, then 3x3")
-    branch3: list[int] = Field(min_length=2, description="widths: 1x1, then 3x3 each")
+    branch2: list[Width] = Field(min_length=2, description="widths: 1x1, then 3x3")
+    branch3: list[Width] = Field(min_length=2, description="widths: 1x1, then 3x3 each")
     branch4: int | None = Field(default=None, ge=1, description="width behind the pool; none")
     pool: Literal["max", "avg"] = Field(default="max", description="what branch 4 pools by")
     stride: int = Field(default=1, ge=1, description="spatial stride of the last convolutions")

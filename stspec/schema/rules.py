@@ -98,18 +98,18 @@ def _rule(section: str, key: Scalar, node: Mapping) -> Rule:
         target, model = "conv2plus1d", Conv2Plus1dFields
     else:
         target = found = _target(node, keys)
-        model = found if keys.insert else partial(found)
+        model = found if keys.insert is not None else partial(found)
     values = _values(fields, model, path, key)
     return Rule(f"{section}.{key.value}", keys, target, values, node)
 
 
 def _target(node: Mapping, keys: RuleKeys) -> type[Op] | type[Block]:
-    value = scalar(node, "to" if keys.to else "insert")
+    value = scalar(node, "to" if keys.to is not None else "insert")
     if keys.insert in BLOCKS:
         return BLOCKS[keys.insert]
     if keys.to == ClipTwin.kind:
         return ClipTwin
-    others = sorted(BLOCKS) if keys.insert else [CONV2PLUS1D, ClipTwin.kind]
+    others = sorted(BLOCKS) if keys.insert is not None else [CONV2PLUS1D, ClipTwin.kind]
     return chainable(find_op(value, others), value)
 
 
