@@ -107,7 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let a worker of pytest-xdist report what it left out."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = {**session.config.stash[LEFT_OUT]}
+        left_out: Counter[str] = session.config.stash[LEFT_OUT]
+        session.config.workeroutput["left_out"] = dict(left_out)
 
 
 @pytest.hookimpl(optionalhook=True)
