@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stspec import __version__
 from stspec.compose.locate import data_root
+from stspec.diagnostics.cells import width_of
 from stspec.emit.classes import ClassPlan, Planner, inserted
 from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, layers_of
 from stspec.emit.library import definitions, template_path
@@ -119,11 +120,11 @@ def _imports(code: str) -> str:
 
 def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
     title = f"{spec.model.title or spec.name} on {spec.backbone.title or spec.backbone.name}"
-    about = plain(spec.model.about or title)
+    about = plain(spec.model.about or "", 95) or plain(title, 95)
     shape = f"(N, {', '.join(map(str, facts.input.sizes))})"
     macs = sum(facts.macs().values())
     lines = [
-        about[:95].rstrip(" .") + ".",
+        about.rstrip(" .") + ".",
         "",
         f"Clip {shape}; {facts.params / 1e6:.2f} M parameters, {macs / 1e9:.2f} GMACs.",
     ]
@@ -131,17 +132,24 @@ def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
         plain(p) for p in (spec.model.paper, spec.policy.paper, spec.backbone.paper) if p
     )
     for paper in papers:
-        lines += textwrap.wrap(f"Paper: {paper}", 96, subsequent_indent="    ")
+        room = 96 if paper.isascii() else 48  # a character may take two columns
+        lines += textwrap.wrap(f"Paper: {paper}", room, subsequent_indent="    ")
     lines += ["", "N clips of T frames; shapes in comments are those of the clip above.", ""]
-    lines.append(f"Written by stspec {__version__} from the spec '{plain(spec.name)}'.")
+    lines.append(f"Written by stspec {__version__} from the spec '{plain(spec.name, 50)}'.")
     lines.extend(hashes)
     return "\n".join(lines)
 
 
-def plain(text: str) -> str:
-    """Return a text that cannot end a docstring or hide in it."""
+def plain(text: str, columns: int = 300) -> str:
+    """Return a text that cannot end a docstring or hide in it, cut to so many columns."""
     kept = "".join(c if c.isprintable() and c not in '"\\' else " " for c in text)
-    return " ".join(kept.split())[:300]
+    whole = " ".join(kept.split())
+    if width_of(whole) <= columns:
+        return whole
+    whole = whole[: columns - 3]
+    while width_of(whole) > columns - 3:
+        whole = whole[:-1]
+    return whole.rstrip(" .") + "..."
 
 
 def _class(plan: ClassPlan, planner: Planner) -> ClassText:
@@ -206,7 +214,8 @@ def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: G
         ]
     else:
         entry = ["x = clip.contiguous(memory_format=torch.channels_last_3d)"]
-    docstring = [f"{plain(spec.model.title or plan.name)} for clips of {frames} frames."]
+    title = plain(spec.model.title or "", 60) or plan.name
+    docstring = [f"{title} for clips of {frames} frames."]
     has_classes = any(fill == "num_classes" for fill in plan.fills.values())
     parameters = [f"num_classes: int = {spec.model.classes}"] if has_classes else []
     init = _initialisation({layer.cls for layer in layers_of(plan.first)})
