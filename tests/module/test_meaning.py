@@ -20,5 +20,5 @@ def test_shipped_models(name: str) -> None:
         expected = interpret(network, module.state_dict(), x)
     assert expected.std() > 0
     torch.testing.assert_close(
-        run(module, x), expected, rtol=1e-9, atol=1e-9 * expected.abs().max()
+        run(module, x), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max())
     )
