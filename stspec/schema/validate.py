@@ -240,9 +240,10 @@ class _Report:
         choices = _fields(self.model, where)
         taken = mapping.keys() if isinstance(mapping, Mapping) else ()
         choices += self.also if not where.path else ()
-        # A key that is there already is meant too: an override may mistype what a file has.
         free = [choice for choice in choices if choice not in taken]
-        help = did_you_mean(name, choices if nearest(name, choices) else free)
+        # An override may mistype a key that the file has; within a file that key is taken.
+        is_override = span.file == "<--set>" and nearest(name, choices) is not None
+        help = did_you_mean(name, choices if is_override else free)
         if "." in name:
             help = "nest the keys: paths with dots are for `variants` and `--set`"
         return Diagnostic("unknown-key", message, (Label(span, "not known here"),), help or None)
