@@ -102,7 +102,7 @@ def frames_after(network: Network, *paths: str) -> list[int | None]:
 
 
 def assert_sound(graph: Graph) -> None:
-    """Check that names are unique and that every node reads what is further up."""
+    """Check that names are unique, and that every node reads what is further up and is read."""
     known = list(graph.inputs)
     for inner in graph.nodes:
         assert set(inner.inputs) <= set(known), inner.name
@@ -112,4 +112,6 @@ def assert_sound(graph: Graph) -> None:
         assert arity is None or len(inner.inputs) == arity, inner.name
         if isinstance(inner.body, Graph):
             assert_sound(inner.body)
+    read = {value for inner in graph.nodes for value in inner.inputs}
+    assert {inner.name for inner in graph.nodes} <= {*read, graph.output}
     assert graph.output in known

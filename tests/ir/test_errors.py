@@ -52,6 +52,31 @@ spatial:
   wide: {where: {slot: conv3}, to: conv3d}  # here
 """,
     ),
+    "a slot of other blocks in a stage that is there": (
+        "resnet18",
+        "matches-nothing",
+        """\
+spatial:
+  wide:
+    to: conv3d
+    where:
+      stages: [2, 3]
+      slot: conv3  # here
+""",
+    ),
+    "stages beyond the last": (
+        "squeezenet",
+        "matches-nothing",
+        """\
+temporal:
+  new:
+    insert: tam
+    at:
+      role: module_output
+      stages:
+        [5, 6]  # here
+""",
+    ),
     "depth-wise convolutions where there are none": (
         "resnet50",
         "matches-nothing",
@@ -155,7 +180,7 @@ temporal:
     ),
     "an activation has no kernel": (
         "resnet18",
-        "bad-value",
+        "bad-conversion",
         """\
 spatial:
   wide: {where: {op: relu}, to: 3d, kernel_t: 3}  # here

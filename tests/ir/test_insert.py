@@ -256,6 +256,16 @@ def test_parts_of_an_inserted_block_stand_below_its_name() -> None:
     assert network.state["layer2.1.new.theta.weight"] == (256, 512, 1, 1)
 
 
+def test_a_block_in_front_is_made_for_what_arrives() -> None:
+    at = {"slot": "conv1", "stages": 2, "blocks": 1, "point": "input"}
+    for place in (at, {"role": "residual_start", "stages": 2, "blocks": 1}):
+        network = insert("resnet50", place, "non_local")
+        assert network.state["layer1.1.new.theta.weight"] == (128, 256, 1, 1)
+    entry = {"role": "module_input", "stages": 4, "blocks": 0}
+    network = insert("inceptionv1", entry, "non_local")
+    assert network.state["inception4a.new.theta.weight"] == (240, 480, 1, 1)
+
+
 def test_a_strided_side_has_the_channels_and_positions_of_its_edge() -> None:
     at = {"slot": "conv2", "stages": 3, "blocks": 0}
     front = insert("resnet50", {**at, "point": "input"}).facts["layer2.0.new"].output

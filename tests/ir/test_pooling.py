@@ -234,6 +234,13 @@ def test_a_pooling_layer_that_looks_along_time_keeps_its_kernel() -> None:
     assert (found.kernel_t, found.padding_t, found.stride_t) == (5, 2, 2)
 
 
+def test_a_pooling_layer_pads_as_a_pool_of_its_own_does() -> None:
+    for kernel, frames in ((2, 4), (4, 4), (5, 4)):
+        for build in (pooled, joint):
+            network = build("resnet18", 2, kernel=kernel)
+            assert frames_after(network, "layer1") == [frames]
+
+
 def test_an_average_where_it_is_asked_for() -> None:
     network = joint("resnet18", 2, op="avg")
     pool = op(network, "maxpool")
@@ -299,11 +306,14 @@ def test_nothing_strides_at_the_level() -> None:
     assert (found.code, found.message) == ("bad-pooling", "nothing strides in 'layer1'")
 
 
-def test_averages_that_round_up_cannot_stride_in_time() -> None:
-    pooling = {"beside": 3, "realise": "joint", "op": "avg"}
-    found = refused(on, "inceptionv1", {"spatial": {"clips": CLIPS}, "pooling": pooling})
-    assert found.code == "impossible-shape"
+@pytest.mark.parametrize("how", ["max", "avg"])
+@pytest.mark.parametrize("backbone", ["inceptionv1", "bninception", "squeezenet"])
+def test_poolings_that_round_up_cannot_stride_in_time(backbone: str, how: str) -> None:
+    pooling = {"beside": 3, "realise": "joint", "op": how}
+    found = refused(on, backbone, {"spatial": {"clips": CLIPS}, "pooling": pooling})
+    assert found.code == "bad-pooling"
     assert "maxpool2" in found.message
+    assert found.help is not None and "ceil_mode" in found.help
 
 
 def test_a_kernel_longer_than_the_clip() -> None:
