@@ -16,7 +16,7 @@ from types import ModuleType
 
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.ops.base import Op
-from stspec.ops.registry import OPS
+from stspec.ops.registry import OPS, flaw
 from stspec.source.nodes import Scalar
 
 
@@ -119,19 +119,14 @@ def check_declaration(op: type[Op], value: Scalar) -> None:
     Raises:
         SpecError: naming what is missing.
     """
-    kind = getattr(op, "kind", None)
-    if not (isinstance(kind, str) and kind.isidentifier()):
+    found = flaw(op)
+    if found is not None:
+        raise _error("broken-op", found[0], value, "named here", found[1])
+    if op.kind in OPS.built_in:
         raise _error(
             "broken-op",
-            f"{op.__name__} must have a class variable 'kind', an identifier",
+            f"{op.__name__} takes the name {op.kind!r}, which an operator of stspec has",
             value,
             "named here",
-        )
-    if op.layer is Op.layer and op.function is Op.function:
-        raise _error(
-            "broken-op",
-            f"{op.__name__} declares neither layer() nor function()",
-            value,
-            "named here",
-            "layer() names its PyTorch module, function() an expression",
+            "give its 'kind' another name",
         )

@@ -1,0 +1,118 @@
+"""Broken operators of users: a diagnosis and status 2, whatever is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stspec.cli.main import main
+from tests.plugin.project import BY_PATH, FILES, copy_files, install, stspec, write_spec
+
+Capture = pytest.CaptureFixture[str]
+
+DECLARATIONS = {
+    "syntax": ("class LeakyMemory(Op):", "class LeakyMemory(Op:", "SyntaxError"),
+    "no subclass": ("class LeakyMemory(Op):", "class LeakyMemory:", "declares no operator"),
+    "name of ours": ('"leaky_memory"', '"tam"', "takes the name 'tam'"),
+    "kind": ('"leaky_memory"', '"leaky memory"', "'kind', an identifier"),
+    "import": ("from pathlib", "import nowhere_to_be_found\nfrom pathlib", "ModuleNotFoundError"),
+    "field": ("half_life: float", "half_life: Nothing", "type is not defined"),
+}
+
+
+def refused(capsys: Capture, *arguments: str | Path) -> str:
+    """Run a command line that must be refused, and return its diagnosis."""
+    capsys.readouterr()
+    code = main([str(argument) for argument in arguments])
+    _, err = capsys.readouterr()
+    assert code == 2
+    assert err.startswith("error[")
+    assert "Traceback" not in err
+    assert "internal-error" not in err
+    return err
+
+
+@pytest.mark.parametrize("name", DECLARATIONS)
+def test_a_broken_declaration(name: str, tmp_path: Path, capsys: Capture) -> None:
+    old, new, told = DECLARATIONS[name]
+    copy_files(tmp_path)
+    file = tmp_path / FILES[0]
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    err = refused(capsys, "check", write_spec(tmp_path, BY_PATH))
+    assert told in " ".join(err.split())
+    assert "mine.yaml:10:" in err
+
+
+VALUES = {
+    "half_life=soon": "must be a number",
+    "half_life=true": "must be a number",
+    "half_life=-1.0": "must be greater than 0",
+    "mix=1": "must be true or false",
+    "start=frist": "did you mean `first`?",
+    "half_lief=2.0": "half_life",
+}
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_wrong_value_of_its_field(value: str, tmp_path: Path, capsys: Capture) -> None:
+    copy_files(tmp_path)
+    spec = write_spec(tmp_path, BY_PATH)
+    err = refused(capsys, "check", spec, "--set", f"policy.temporal.memory.{value}")
+    assert VALUES[value] in " ".join(err.split())
+
+
+def test_a_shape_that_it_refuses_is_told_at_the_field_it_names(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    copy_files(tmp_path)
+    err = refused(capsys, "check", write_spec(tmp_path, BY_PATH), "--set", "clip.frames=1")
+    assert "a clip of one frame has no past" in " ".join(err.split())
+    assert "mine.yaml:13:" in err
+
+
+def test_a_module_with_other_parameters_than_declared(tmp_path: Path, capsys: Capture) -> None:
+    copy_files(tmp_path)
+    template = tmp_path / FILES[1]
+    text = template.read_text(encoding="utf-8")
+    gain = "self.gain = nn.Parameter(torch.full((channels,"
+    assert f"{gain})" in text
+    template.write_text(text.replace(gain, f"{gain} 1"), encoding="utf-8")
+    err = refused(capsys, "build", write_spec(tmp_path, BY_PATH), "-o", tmp_path / "out.py")
+    assert "layer2.0.memory.gain" in err
+    assert not (tmp_path / "out.py").exists()
+
+
+POINTS = {
+    "module": ("leaky_memory", "memories.nowhere:LeakyMemory", "ModuleNotFoundError"),
+    "attribute": ("leaky_memory", "memories.leaky_memory:Leaky", "AttributeError"),
+    "no operator": ("leaky_memory", "memories.leaky_memory:Path", "is no subclass"),
+    "other name": ("forgetful", "memories.leaky_memory:LeakyMemory", "must have 'forgetful'"),
+    "name of ours": ("tam", "memories.leaky_memory:LeakyMemory", "another operator has"),
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_a_broken_entry_point(name: str, tmp_path: Path) -> None:
+    point, target, told = POINTS[name]
+    install(tmp_path / "site", {point: target})
+    write_spec(tmp_path, "leaky_memory" if point == "tam" else point)
+    lines = [["check", "mine.yaml"], ["list", "ops"], ["schema", "model"], ["check", "tsn"]]
+    *wrong, right = stspec(tmp_path, *lines, site=tmp_path / "site")
+    for answer in wrong:
+        assert answer.code == 2
+        assert told in " ".join(answer.err.split())
+        assert "broken-op" in answer.err
+        assert "memories" in answer.err
+        assert "Traceback" not in answer.err
+    assert right.code == 0
+
+
+def test_a_broken_operator_leaves_others_alone(tmp_path: Path) -> None:
+    good = "memories.leaky_memory:LeakyMemory"
+    install(tmp_path / "site", {"leaky_memory": good, "broken": "memories.nowhere:Op"})
+    write_spec(tmp_path, "leaky_memory")
+    (answer,) = stspec(tmp_path, ["check", "mine.yaml"], site=tmp_path / "site")
+    assert answer.code == 0, answer.err
