@@ -83,7 +83,9 @@ class I3DResNet50Tp(nn.Module):
 
         for module in self.modules():
             if type(module) is nn.Conv3d:
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
 
     def forward(self, clip: Tensor) -> Tensor:
         x = clip.contiguous(memory_format=torch.channels_last_3d)

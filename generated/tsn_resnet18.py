@@ -69,7 +69,9 @@ class TSNResNet18(nn.Module):
 
         for module in self.modules():
             if type(module) is nn.Conv2d:
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
 
     def forward(self, clip: Tensor) -> Tensor:
         x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)

@@ -14,8 +14,9 @@ from stspec.graph import Graph
 from stspec.graph.model import walk
 from stspec.ir import build as build_graph
 from stspec.ops.base import Shape
-from stspec.passes.diagnose import shape_diagnosis, written_at
-from stspec.passes.facts import Facts, NodeShapeError
+from stspec.passes.diagnose import no_scores, shape_diagnosis, written_at
+from stspec.passes.facts import Facts, NodeShapeError, OperatorError
+from stspec.passes.outsiders import check_outsiders, operator_diagnosis
 from stspec.schema.spec import Spec, parse
 from stspec.source.nodes import Mapping as Tree
 
@@ -101,4 +102,9 @@ def compile_spec(spec: Spec) -> Network:
         facts = Facts(graph, Shape(clip.channels, clip.frames, *clip.sides))
     except NodeShapeError as error:
         raise shape_diagnosis(spec, error) from error
+    except OperatorError as error:
+        raise operator_diagnosis(spec, error) from error
+    check_outsiders(spec, facts)
+    if spec.head is not None and facts.output != Shape(spec.model.classes):
+        raise no_scores(spec, facts.output)
     return Network(spec, graph, facts)

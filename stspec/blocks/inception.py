@@ -27,8 +27,8 @@ class Inception(Block):
     roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
 
     branch1: int | None = Field(default=None, ge=1, description="width of the 1x1 branch")
-    branch2: list[Width] = Field(min_length=2, description="widths: 1x1, then 3x3")
-    branch3: list[Width] = Field(min_length=2, description="widths: 1x1, then 3x3 each")
+    branch2: list[Width] = Field(min_length=2, max_length=16, description="widths: 1x1, then 3x3")
+    branch3: list[Width] = Field(min_length=2, max_length=16, description="1x1, then 3x3 each")
     branch4: int | None = Field(default=None, ge=1, description="width behind the pool; none")
     pool: Literal["max", "avg"] = Field(default="max", description="what branch 4 pools by")
     stride: int = Field(default=1, ge=1, description="spatial stride of the last convolutions")

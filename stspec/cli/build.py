@@ -157,6 +157,9 @@ def _summary(network: Network, ink: Paint) -> str:
     return f"{title}\n{clip}\n\n{table(columns, rows[:-1], width(), ink, rows[-1])}\n"
 
 
+OURS = "this is a mistake of stspec's"
+
+
 def _instantiate(network: Network, ink: Paint, brief: bool) -> None:
     """Build the module and hold it to what was predicted.
 
@@ -167,6 +170,7 @@ def _instantiate(network: Network, ink: Paint, brief: bool) -> None:
 
     from stspec.diagnostics import Diagnostic, SpecError
     from stspec.module import build_module
+    from stspec.passes.outsiders import outsiders
 
     module = build_module(network)
     built = {key: tuple(value.shape) for key, value in module.state_dict().items()}
@@ -179,7 +183,9 @@ def _instantiate(network: Network, ink: Paint, brief: bool) -> None:
         text = f"the module of {network.name} has other keys or shapes than predicted: {keys[:5]}"
         if not keys:
             text = f"torchinfo counts {counted:,} parameters, not {network.facts.params:,}"
-        raise SpecError(Diagnostic("prediction", text, help="this is a mistake of stspec's"))
+        kinds = ", ".join(outsiders(network.facts))
+        help = f"params() of {kinds} must tell what its module holds" if kinds else OURS
+        raise SpecError(Diagnostic("prediction", text, help=help))
     if not brief:
         told = f"built: {len(built)} tensors as predicted, {counted:,} parameters by torchinfo too"
         write(ink(told, "green"))

@@ -225,24 +225,25 @@ def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: G
     )
 
 
+MEMORY_FORMATS = {"nn.Conv2d": "torch.channels_last", "nn.Conv3d": "torch.channels_last_3d"}
+"""Where the channels of a weight lie last, as those of its input do, no call reorders them."""
+
+
 def _initialisation(layers: set[str]) -> list[str]:
-    """Return the statements that initialise convolutions and classifier, as ResNet's authors do."""
-    convs = [name for name in ("nn.Conv2d", "nn.Conv3d") if name in layers]
-    lines = []
-    if convs:
-        test = (
-            f"type(module) is {convs[0]}"
-            if len(convs) == 1
-            else f"type(module) in ({', '.join(convs)})"
-        )
-        he = 'nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")'
-        lines += [
-            "",
-            "for module in self.modules():",
-            f"{INDENT}if {test}:",
-            f"{INDENT * 2}{he}",
-        ]
-    return lines
+    """Return the statements that initialise (He et al., 2015) and lay out convolutions."""
+    he = 'nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")'
+    lines: list[str] = []
+    for conv, memory_format in MEMORY_FORMATS.items():
+        if conv in layers:
+            branch = "elif" if lines else "if"
+            laid = f"weight.contiguous(memory_format={memory_format})"
+            lines += [
+                f"{INDENT}{branch} type(module) is {conv}:",
+                f"{INDENT * 2}weight = module.weight.data",
+                f"{INDENT * 2}{he}",
+                f"{INDENT * 2}module.weight.data = {laid}",
+            ]
+    return ["", "for module in self.modules():", *lines] if lines else []
 
 
 def _line_map(text: str, texts: list[ClassText]) -> dict[int, str]:

@@ -37,8 +37,7 @@ def insert_after(graph: Graph, node: Node, new: Node) -> Graph:
     new = replace(new, inputs=(node.name,))
     nodes: list[Node] = []
     for other in graph.nodes:
-        inputs = tuple(new.name if value == node.name else value for value in other.inputs)
-        nodes.append(replace(other, inputs=inputs))
+        nodes.append(rewired(other, node.name, new.name))
         if other.name == node.name:
             nodes.append(new)
     output = new.name if graph.output == node.name else graph.output
@@ -51,13 +50,17 @@ def insert_entry(owner: Graph, node: Node, new: Node) -> Graph:
     assert isinstance(block, Graph)
     entry = block.inputs[0]
     name = free_name(block, new.name)
-    moved = tuple(
-        replace(n, inputs=tuple(name if value == entry else value for value in n.inputs))
-        for n in block.nodes
-    )
+    moved = tuple(rewired(n, entry, name) for n in block.nodes)
     output = name if block.output == entry else block.output
     first = replace(new, name=name, inputs=(entry,))
     return swap(owner, node, replace(node, body=block.with_nodes((first, *moved), output)))
+
+
+def rewired(node: Node, old: str, new: str) -> Node:
+    """Return the node reading one value in another's place."""
+    if old not in node.inputs:
+        return node
+    return replace(node, inputs=tuple(new if value == old else value for value in node.inputs))
 
 
 def free_name(graph: Graph, name: str) -> str:

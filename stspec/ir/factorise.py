@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stspec.graph import Defaults, Graph, Node, Tags
-from stspec.ir.edit import free_name
+from stspec.ir.edit import free_name, rewired
 from stspec.ops.activation import Activation
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.norm import BatchNorm
@@ -15,32 +15,45 @@ from stspec.schema.spec import Rule
 
 
 def factorise(
-    owner: Graph, node: Node, rule: Rule, values: Mapping[str, Any], defaults: Defaults
+    owner: Graph,
+    node: Node,
+    rule: Rule,
+    values: Mapping[str, Any],
+    defaults: Defaults,
+    width: int,
 ) -> Graph:
     """Let a unit be followed by a temporal one; between them stand norm and activation.
 
     A unit of convolution, norm and activation becomes the same unit with ``conv_t``, its norm
     and its activation behind it. Where the unit ends without activation, as in front of a sum,
     the spatial part gets one and the temporal part ends the unit.
+
+    Args:
+        owner: the graph that holds the unit.
+        node: the unit's convolution.
+        rule: the rule that asks for it.
+        values: the rule's fields at this site.
+        defaults: norm and activation of the backbone.
+        width: channels that the convolution gives out.
     """
     conv = node.body
     assert isinstance(conv, Conv2d)
     slot = node.tags.slot
+    second = f"{slot or node.name}_t"
     unit = _unit(owner, node)
     ends = any(n.tags.ends == slot for n in unit)
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
     act = next((n for n in unit if isinstance(n.body, Activation)), None)
-    out = conv.width
     middle = None if values.get("width", "out") == "out" else values["width"]
     spatial = conv if middle is None else conv.model_copy(update={"width": middle})
     temporal = Conv3d(
-        width=out,
+        width=None if conv.width is None and middle is None else width,
         kernel_t=values.get("kernel_t", 3),
         groups="depthwise" if values.get("depthwise") else 1,
         bias=values.get("bias", False),
     )
     names = _names(owner, unit, norm is not None, act is not None)
-    tags = Tags(slot=f"{slot}_t", unit=f"{slot}_t", rule=rule.path)
+    tags = Tags(slot=second, unit=second, rule=rule.path)
     inner = act.body if act is not None else defaults.activation()
     made: list[Node] = [replace(node, body=spatial).tagged(rule=rule.path)]
     if norm is not None:
@@ -53,9 +66,10 @@ def factorise(
     if act is not None:
         made.append(_chain(made, names["act_t"], act.body, rest))
     if ends:
-        roles = unit[-1].tags.roles if len(unit) > 1 else ()
+        roles = tuple(role for role in unit[-1].tags.roles if role[1] != "input")
         made[-1] = made[-1].tagged(ends=slot, roles=roles)
-        made[:-1] = [made[0].tagged(ends=None), *map(_without_end, made[1:-1])]
+        first = _without_end(made[0]) if len(unit) == 1 else made[0].tagged(ends=None)
+        made[:-1] = [first, *map(_without_end, made[1:-1])]
     return _replace_unit(owner, unit, made)
 
 
@@ -113,6 +127,5 @@ def _replace_unit(owner: Graph, unit: list[Node], made: list[Node]) -> Graph:
         if node.name == unit[0].name:
             nodes.extend(made)
         if node.name not in members:
-            inputs = tuple(last if value == old else value for value in node.inputs)
-            nodes.append(replace(node, inputs=inputs))
+            nodes.append(rewired(node, old, last))
     return owner.with_nodes(tuple(nodes), last if owner.output == old else owner.output)

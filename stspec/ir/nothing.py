@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.graph import Graph
-from stspec.ir.select import FAMILIES, Site, sites
+from stspec.ir.select import FAMILIES, Site, matches, sites
 from stspec.ops.base import Op
 from stspec.schema.models import Selector
 from stspec.schema.rules import Rule
@@ -21,9 +21,16 @@ def matches_nothing(rule: Rule, selector: Selector, graph: Graph) -> SpecError:
         label = Label(at.span, f"this backbone has no such {blamed.removesuffix('s')}")
     else:
         label = Label((node or rule.node).span, "no site fulfils this")
-        help = "each condition is met somewhere, but no site meets them all"
+        help = _why_none(rule, selector, graph)
     message = f"rule '{rule.path}' matches nothing in this backbone"
     return SpecError(Diagnostic("matches-nothing", message, (label,), help=help))
+
+
+def _why_none(rule: Rule, selector: Selector, graph: Graph) -> str:
+    met = any(matches(selector, site) for site in sites(graph))
+    if met and rule.keys.insert is not None:
+        return "what it matches is no place: name a role, a slot, or an op"
+    return "each condition is met somewhere, but no site meets them all"
 
 
 def _blame(selector: Selector, every: list[Site]) -> tuple[str, str | None]:

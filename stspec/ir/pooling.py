@@ -8,6 +8,7 @@ from functools import partial
 from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph, Node, Tags
 from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, swap
+from stspec.ir.insert import unit_end
 from stspec.ir.select import Site, sites
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.pool import AvgPool3d, MaxPool3d, Pool2d, Pool3d, TemporalAvgPool, TemporalMaxPool
@@ -62,17 +63,16 @@ def _error(spec: Spec, key: str, message: str, help: str | None) -> SpecError:
 
 
 def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
-    """Insert a pool of its own: behind a pooling layer, in front of a strided stage."""
+    """Insert a pool of its own: behind a pooling layer or the stem, in front of a strided stage."""
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
     name = free_name(owner, f"t_pool{number}")
-    if isinstance(node.body, Graph):
+    if isinstance(node.body, Graph) and node.inputs[0] not in owner.inputs:
         # It belongs to the stage whose results it pools.
         before = [n.tags.stage for n in owner.nodes if n.name == node.inputs[0]]
         tags = Tags(rule="pooling", stage=before[0] if before else node.tags.stage)
         return insert_before(owner, node, Node(name, op, (), tags))
-    if node.tags.slot is not None:
-        node = next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
+    node = unit_end(owner, node)
     tags = Tags(rule="pooling", stage=node.tags.stage)
     return insert_after(owner, node, Node(name, op, (), tags))
 
@@ -95,8 +95,16 @@ def _strides(node: Node) -> bool:
 
 def _stride(spec: Spec, path: str, pooling: Pooling, owner: Graph, node: Node) -> Graph:
     # A factorised convolution strides in time where it looks along time.
-    partner = next((n for n in owner.nodes if n.tags.slot == f"{node.tags.slot}_t"), node)
+    slot = f"{node.tags.slot or node.name}_t"
+    partner = next((n for n in owner.nodes if n.tags.slot == slot), node)
     body = partner.body
+    if isinstance(body, Pool3d) and body.ceil_mode:
+        raise _error(
+            spec,
+            "realise",
+            f"{path} rounds up in space, so it would in time",
+            "convert it with ceil_mode: false first, or use realise: separate",
+        )
     if isinstance(body, Conv3d | Pool3d):
         update: dict[str, object] = {"stride_t": pooling.stride}
         if isinstance(body, Pool3d) and body.kernel_t == 1 and pooling.kernel > 1:

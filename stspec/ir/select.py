@@ -44,18 +44,17 @@ def _sites(
 def matches(selector: Selector, site: Site) -> bool:
     """Tell whether a site fulfils all conditions of a selector."""
     body = site.node.body
-    checks = (
-        selector.role is None or not site.roles.isdisjoint(selector.role),
-        selector.slot is None or site.node.tags.slot in selector.slot,
-        selector.op is None or (isinstance(body, Op) and is_kind(body, selector.op)),
-        selector.kernel is None or _kernel(body) in selector.kernel,
-        selector.pointwise is None or _pointwise(body) == selector.pointwise,
-        selector.depthwise is None or _depthwise(body) == selector.depthwise,
-        selector.stages is None or site.stage in selector.stages,
-        selector.blocks is None or _block_fits(selector.blocks, site.block),
-        selector.exclude is None or not matches(selector.exclude, site),
+    return (
+        (selector.role is None or not site.roles.isdisjoint(selector.role))
+        and (selector.slot is None or site.node.tags.slot in selector.slot)
+        and (selector.op is None or (isinstance(body, Op) and is_kind(body, selector.op)))
+        and (selector.kernel is None or _kernel(body) in selector.kernel)
+        and (selector.pointwise is None or _pointwise(body) == selector.pointwise)
+        and (selector.depthwise is None or _depthwise(body) == selector.depthwise)
+        and (selector.stages is None or site.stage in selector.stages)
+        and (selector.blocks is None or _block_fits(selector.blocks, site.block))
+        and (selector.exclude is None or not matches(selector.exclude, site))
     )
-    return all(checks)
 
 
 FAMILIES = {"conv": Conv2d, "pool": Pool2d}

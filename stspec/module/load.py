@@ -16,9 +16,11 @@ from typing import cast
 
 from torch import nn
 
+from stspec.diagnostics import Diagnostic, SpecError
 from stspec.emit.source import Emitted
 from stspec.network import Network
 from stspec.output import write_text
+from stspec.passes.outsiders import outsiders
 
 PREFIX = "stspec_generated_"
 
@@ -80,7 +82,17 @@ def build_module(network: Network, *, canonical: bool = False) -> nn.Module:
     Args:
         network: the compiled spec.
         canonical: use the canonical operators (for counting MACs as they run).
+
+    Raises:
+        SpecError: if the module of an operator from outside the package cannot be made.
     """
     emitted = network.emit(canonical=canonical)
-    module = import_source(emitted)
-    return cast("nn.Module", getattr(module, emitted.class_name)())
+    try:
+        module = import_source(emitted)
+        return cast("nn.Module", getattr(module, emitted.class_name)())
+    except Exception as error:
+        kinds = ", ".join(outsiders(network.facts))
+        if not kinds:
+            raise
+        message = f"the module with {kinds} cannot be made: {type(error).__name__}: {error}"
+        raise SpecError(Diagnostic("broken-op", message)) from error

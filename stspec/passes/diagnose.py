@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
+from stspec.ops.base import Shape
 from stspec.passes.facts import NodeShapeError
 from stspec.schema.spec import Spec
 from stspec.source.nodes import Mapping, Node
@@ -20,6 +21,19 @@ def shape_diagnosis(spec: Spec, error: NodeShapeError) -> SpecError:
             f"{error.path} {_sentence(str(error.cause))}",
             tuple(labels),
             help=f"{error.path} ({error.node.body.kind}) receives {shapes}",
+        )
+    )
+
+
+def no_scores(spec: Spec, output: Shape) -> SpecError:
+    """Return the diagnosis of a model with a head whose result is not one score per class."""
+    classes = spec.model.classes
+    return SpecError(
+        Diagnostic(
+            "no-scores",
+            f"the model gives {output}, not scores (N, {classes})",
+            (Label((_at(spec.tree, "policy") or spec.tree).span, "this policy changes its head"),),
+            help="let its rules leave the head alone, or say `head: none` for a model without one",
         )
     )
 

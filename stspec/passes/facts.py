@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Param, Shape, ShapeError
+from stspec.ops.registry import OPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,36 @@ class Facts:
             output = self._run(node.body, inputs, path + ".")
             self._facts[path] = Fact(path, node, inputs, output)
             return output
+        op = node.body
         try:
-            output = node.body.infer(inputs)
+            output = op.infer(inputs)
+            if not isinstance(output, Shape):
+                raise TypeError(f"infer() returns {output!r:.80}, which is no Shape")
+            fact = Fact(path, node, inputs, output, op.params(inputs), op.macs(inputs))
         except ShapeError as error:
             raise NodeShapeError(path, node, inputs, error, tuple(self._facts.values())) from error
-        op = node.body
-        self._facts[path] = Fact(path, node, inputs, output, op.params(inputs), op.macs(inputs))
+        except Exception as error:
+            if op.kind in OPS.built_in:
+                raise
+            raise OperatorError(path, node.tags.rule, op, inputs, error) from error
+        self._facts[path] = fact
         return output
+
+
+class OperatorError(Exception):
+    """The declaration of an operator from outside raised."""
+
+    def __init__(
+        self,
+        path: str,
+        rule: str | None,
+        op: Op,
+        inputs: tuple[Shape, ...],
+        cause: Exception,
+    ) -> None:
+        super().__init__(str(cause))
+        self.path, self.rule, self.op, self.cause = path, rule, op, cause
+        self.shapes = " and ".join(str(shape) for shape in inputs)
 
 
 class NodeShapeError(Exception):

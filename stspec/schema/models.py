@@ -13,8 +13,12 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
 
-Names = Annotated[list[str], BeforeValidator(_as_list)]
-Numbers = Annotated[list[int], BeforeValidator(_as_list)]
+MOST_NAMED = 256
+MOST_RULES = 64
+
+Names = Annotated[list[str], BeforeValidator(_as_list), Field(max_length=MOST_NAMED)]
+Numbers = Annotated[list[int], BeforeValidator(_as_list), Field(max_length=MOST_NAMED)]
+Rules = Annotated[dict[str, dict[str, Any]], Field(max_length=MOST_RULES)]
 
 
 class Strict(BaseModel):
@@ -46,6 +50,12 @@ class Selector(Strict):
     )
     exclude: Selector | None = Field(default=None, alias="not", description="but none of these")
 
+    @model_validator(mode="after")
+    def _one_negation(self) -> Self:
+        if self.exclude is not None and self.exclude.exclude is not None:
+            raise InvalidError("`not` stands within `not`", at=("not", "not"))
+        return self
+
 
 class Pooling(Strict):
     """Where time is pooled: beside spatial poolings, 1 to 5."""
@@ -58,6 +68,15 @@ class Pooling(Strict):
         default="separate",
         description="a pool of its own, or the temporal stride of what pools space",
     )
+
+    @model_validator(mode="after")
+    def _each_level_once(self) -> Self:
+        for index, level in enumerate(self.beside):
+            if level in self.beside[:index]:
+                raise InvalidError(
+                    f"time is pooled twice beside spatial pooling {level}", at=("beside", index)
+                )
+        return self
 
 
 Inflate = Literal["repeat", "average", "center", "zero_init", "scratch"]
@@ -78,6 +97,12 @@ class RuleKeys(Strict):
             raise InvalidError(
                 "a rule either converts or inserts",
                 help="say `where:` and `to:`, or `insert:` and `at:`",
+            )
+        if self.where is not None and self.where.point is not None:
+            raise InvalidError("a conversion has no `point`", at=("where", "point"))
+        if self.at is not None and self.at.role is not None and self.at.point is not None:
+            raise InvalidError(
+                "a role names its edge itself", help="leave `point` out", at=("at", "point")
             )
         if self.to is not None and (self.where is None or self.at is not None):
             raise InvalidError(
@@ -162,8 +187,8 @@ class Policy(Strict):
     about: str | None = Field(default=None, description="one line")
     title: str | None = Field(default=None, description="name as printed: TAM")
     paper: str | None = Field(default=None, description="reference")
-    spatial: dict[str, dict[str, Any]] = Field(default_factory=dict, description="rules by name")
-    temporal: dict[str, dict[str, Any]] = Field(default_factory=dict, description="rules by name")
+    spatial: Rules = Field(default_factory=dict, description="rules by name")
+    temporal: Rules = Field(default_factory=dict, description="rules by name")
     pooling: Pooling | Literal["none"] = Field(default="none", description="temporal pooling")
     inflate: Inflate = Field(default="repeat", description="how 2D weights fill 3D ones")
 

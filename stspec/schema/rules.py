@@ -37,7 +37,9 @@ class EachKeys(BaseModel):
 
     model_config = FROZEN
 
-    each: list[Any] = Field(min_length=1, description="one value for each site, cycled")
+    each: list[Any] = Field(
+        min_length=1, max_length=2000, description="one value for each site, cycled"
+    )
     over: Literal["stage", "model"] = Field(
         default="stage", description="begin again in every stage, or count through"
     )

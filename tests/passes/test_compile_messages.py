@@ -48,6 +48,37 @@ SPECS = {
     "rule_wrong_type": spec(TAM.format("kernel: five")),
     "rule_without_place": spec("  temporal:\n    tam: {insert: tam, kernel: 3}\n"),
     "rule_without_action": spec("  temporal:\n    tam: {at: {role: stem}}\n"),
+    "place_without_name": spec("  temporal:\n    t: {insert: tam, at: {kernel: 3}}\n"),
+    "point_of_a_role": spec("  temporal:\n    t: {insert: tam, at: {role: stem, point: raw}}\n"),
+    "point_of_a_conversion": spec(
+        "  spatial:\n    t: {where: {op: conv, point: raw}, to: conv3d}\n"
+    ),
+    "not_within_not": spec(
+        "  spatial:\n    t: {where: {op: conv, not: {kernel: 1, not: {stages: 1}}}, to: conv3d}\n"
+    ),
+    "factorise_a_sum": spec("  spatial:\n    t: {where: {op: add}, to: conv2plus1d}\n"),
+    "sum_to_activation": spec("  spatial:\n    t: {where: {op: add}, to: relu}\n"),
+    "head_without_scores": spec("  spatial:\n    t: {where: {op: consensus}, to: relu}\n"),
+    "pooled_twice": spec("  pooling: {beside: [3, 4, 3]}\n"),
+    "rounded_pooling": spec(
+        "  spatial:\n    clips: {where: {op: pool}, to: 3d}\n"
+        "  pooling: {beside: 2, realise: joint}\n",
+        backbone=BACKBONE.replace(
+            "    layer1",
+            "    pool: {op: max_pool2d, kernel: 3, stride: 2, ceil_mode: true,"
+            " role: spatial_pool_2}\n"
+            "    layer1",
+        ),
+    ),
+    "too_many_rules": spec(
+        "  temporal:\n"
+        + "".join(f"    t{i}: {{insert: tam, at: {{role: stem}}}}\n" for i in range(65))
+    ),
+    "too_many_places": spec(
+        "  temporal:\n"
+        + "".join(f"    t{i}: {{insert: relu, at: {{op: relu}}}}\n" for i in range(8)),
+        backbone=BACKBONE.replace("repeat: 2", "repeat: 50"),
+    ),
     "no_such_pooling": spec("  pooling: {beside: [3, 5]}\n"),
     "pooling_of_frames": spec("  pooling: {beside: [3], realise: joint}\n"),
     "kernel_over_time": spec(WIDE.format("kernel_t: 9, padding_t: 0")),

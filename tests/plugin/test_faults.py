@@ -82,7 +82,44 @@ def test_a_module_with_other_parameters_than_declared(tmp_path: Path, capsys: Ca
     template.write_text(text.replace(gain, f"{gain} 1"), encoding="utf-8")
     err = refused(capsys, "build", write_spec(tmp_path, BY_PATH), "-o", tmp_path / "out.py")
     assert "layer2.0.memory.gain" in err
+    assert "params() of leaky_memory" in " ".join(err.split())
     assert not (tmp_path / "out.py").exists()
+
+
+CODE = {
+    "infer raises": (
+        0,
+        "return inputs[0]",
+        "raise KeyError('lost')",
+        "raises KeyError: 'lost' for",
+    ),
+    "infer forgets": (0, "return inputs[0]", "return None", "infer() returns None"),
+    "class of another name": (1, "class LeakyMemory(", "class Leaky(", "does not define"),
+    "template is no Python": (1, "class LeakyMemory(", "class (", "is no Python"),
+    "module raises": (1, "super().__init__()", "raise OSError('no luck')", "OSError: no luck"),
+}
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_broken_code(name: str, tmp_path: Path, capsys: Capture) -> None:
+    file, old, new, told = CODE[name]
+    copy_files(tmp_path)
+    path = tmp_path / FILES[file]
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    err = refused(capsys, "build", write_spec(tmp_path, BY_PATH), "-o", tmp_path / "out.py")
+    assert "error[broken-op]" in err
+    assert told in " ".join(err.split())
+    assert not (tmp_path / "out.py").exists()
+
+
+def test_a_missing_template(tmp_path: Path, capsys: Capture) -> None:
+    copy_files(tmp_path)
+    (tmp_path / FILES[1]).unlink()
+    err = refused(capsys, "check", write_spec(tmp_path, BY_PATH))
+    assert "no readable module template" in " ".join(err.split())
+    assert "mine.yaml:" in err
 
 
 POINTS = {

@@ -1,0 +1,100 @@
+"""Rules with ``to``: an operator becomes another, or a factorised pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from stspec.graph import Graph, Node
+from stspec.graph.model import channel_map
+from stspec.ir.defaults import backbone_defaults
+from stspec.ir.edit import edit_owner, swap
+from stspec.ir.factorise import factorise
+from stspec.ir.nothing import matches_nothing
+from stspec.ir.rule import check_bounds, error, found_by, make, values_along
+from stspec.ir.select import FAMILIES
+from stspec.ops.base import Op
+from stspec.ops.twins import ClipTwin, clip_twin
+from stspec.schema.spec import Rule, Spec
+
+Edit = Callable[[Graph, Node], Graph]
+
+
+def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:
+    """Return the graph with a rule's sites converted, and their number.
+
+    Raises:
+        SpecError: if the rule matches nothing, or what cannot be converted so.
+    """
+    where = rule.keys.where
+    assert where is not None
+    found = [s for s in found_by(where, graph) if isinstance(s.node.body, Op)]
+    if where.op is None:
+        # Without a word on operators, a rule on the way to a convolution means convolutions.
+        found = [s for s in found if _alike(s.node.body, rule.target)]
+    if not found:
+        raise matches_nothing(rule, where, graph)
+    check_bounds(rule, edits + len(found))
+    channels = channel_map(graph, [spec.model.clip.channels])
+    for site, values in zip(found, values_along(rule, found), strict=True):
+        _check_target(rule, site.node.body)
+        if rule.target == "conv2plus1d":
+            edit = _factorising(spec, rule, values, channels[site.path])
+        else:
+            edit = _converting(rule, values)
+        graph = edit_owner(graph, site.path, edit)
+    return graph, len(found)
+
+
+def _alike(body: object, target: object) -> bool:
+    for family in FAMILIES.values():
+        if target == "conv2plus1d":
+            return isinstance(body, FAMILIES["conv"])
+        if target is ClipTwin:
+            return isinstance(body, tuple(FAMILIES.values()))
+        if isinstance(target, type) and issubclass(target, family):
+            return isinstance(body, family)
+    return isinstance(target, type) and isinstance(body, target)
+
+
+def _check_target(rule: Rule, body: Op | Graph) -> None:
+    """Raise a SpecError where an operator cannot become what the rule asks for."""
+    assert isinstance(body, Op)
+    if rule.target in ("conv2plus1d", ClipTwin):
+        fits, wanted = _alike(body, rule.target), "convolutions"
+        if rule.target is ClipTwin:
+            wanted = "convolutions and poolings"
+    else:
+        assert isinstance(rule.target, type) and issubclass(rule.target, Op)
+        fits = rule.target.arity == body.arity
+        wanted = f"operators of {rule.target.arity or 'any number of'} input(s)"
+    if not fits:
+        raise error(
+            rule,
+            "bad-conversion",
+            f"rule '{rule.name}' cannot turn {body.kind} into {rule.keys.to}",
+            f"matches {body.kind}",
+            f"{rule.keys.to} stands in the place of {wanted}",
+        )
+
+
+def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
+    def edit(owner: Graph, node: Node) -> Graph:
+        assert isinstance(node.body, Op) and isinstance(rule.target, type)
+        target = clip_twin(node.body) if rule.target is ClipTwin else rule.target
+        fields = {k: v for k, v in node.body.model_dump().items() if k in target.model_fields}
+        body = make(rule, target, {**fields, **values})
+        assert isinstance(body, Op)
+        return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
+
+    return edit
+
+
+def _factorising(spec: Spec, rule: Rule, values: Mapping[str, Any], width: int) -> Edit:
+    defaults = backbone_defaults(spec)
+
+    def edit(owner: Graph, node: Node) -> Graph:
+        return factorise(owner, node, rule, values, defaults, width)
+
+    return edit

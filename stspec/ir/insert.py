@@ -1,0 +1,104 @@
+"""Rules with ``insert``: an operator or a block on an edge of the backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stspec.graph import Graph, Node, Tags
+from stspec.graph.model import channel_map
+from stspec.ir.defaults import backbone_defaults
+from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, insert_entry
+from stspec.ir.nothing import matches_nothing
+from stspec.ir.rule import check_bounds, found_by, make, values_along
+from stspec.ir.select import Site
+from stspec.ops.base import Op
+from stspec.schema.models import Selector
+from stspec.schema.spec import Rule, Spec
+
+Edit = Callable[[Graph, Node], Graph]
+
+
+def insert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:
+    """Return the graph with a rule's operator inserted at its sites, and their number.
+
+    Raises:
+        SpecError: if the rule matches nothing, or its operator does not fit there.
+    """
+    at = rule.keys.at
+    assert at is not None
+    found = [(site, side) for site in found_by(at, graph) for side in _sides(at, site)]
+    if not found:
+        raise matches_nothing(rule, at, graph)
+    check_bounds(rule, edits + len(found))
+    values = values_along(rule, [site for site, _ in found])
+    channels = channel_map(graph, [spec.model.clip.channels])
+    for (site, side), fields in zip(found, values, strict=True):
+        body = _body(spec, rule, fields, channels[_read_at(graph, site, side)])
+        graph = edit_owner(graph, site.path, _inserting(rule, side, body))
+    return graph, len(found)
+
+
+def _sides(selector: Selector, site: Site) -> list[str]:
+    """Return the edges of a matched node that are meant; none where it is not a place."""
+    tags = site.node.tags
+    is_unit = isinstance(site.node.body, Op) and tags.slot is not None
+    if selector.role is not None:
+        sides = dict.fromkeys(side for role, side in tags.roles if role in selector.role)
+        return ["unit" if side == "output" and is_unit else side for side in sides]
+    if not isinstance(site.node.body, Op) or (selector.slot is None and selector.op is None):
+        return []
+    if selector.point == "input":
+        return ["input"]
+    return ["unit" if is_unit and selector.point != "raw" else "output"]
+
+
+def _read_at(graph: Graph, site: Site, side: str) -> str:
+    """Return the path of the value that what is inserted reads."""
+    *owners, name = site.path.split(".")
+    owner = graph
+    for part in owners:
+        body = owner.node(part).body
+        assert isinstance(body, Graph)
+        owner = body
+    if side in ("input", "entry"):
+        name = owner.node(name).inputs[0]
+    elif side == "unit":
+        name = unit_end(owner, owner.node(name)).name
+    return ".".join((*owners, name))
+
+
+def unit_end(owner: Graph, node: Node) -> Node:
+    """Return the last node of a convolution's unit."""
+    if node.tags.slot is None:
+        return node
+    return next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
+
+
+def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
+    def edit(owner: Graph, node: Node) -> Graph:
+        if side == "unit":
+            node = unit_end(owner, node)
+        beside_graph = isinstance(node.body, Graph) and side != "entry"
+        name = f"{node.name}_{rule.name}" if beside_graph else rule.name
+        new = Node(free_name(owner, name), body, (), Tags(rule=rule.path, stage=node.tags.stage))
+        return INSERTS[side](owner, node, new)
+
+    return edit
+
+
+INSERTS = {
+    "input": insert_before,
+    "entry": insert_entry,
+    "output": insert_after,
+    "unit": insert_after,
+}
+
+
+def _body(spec: Spec, rule: Rule, values: Mapping[str, Any], channels: int) -> Op | Graph:
+    assert isinstance(rule.target, type)
+    made = make(rule, rule.target, values)
+    if isinstance(made, Op):
+        return made
+    graph, _ = made.graph(channels, backbone_defaults(spec))
+    return graph

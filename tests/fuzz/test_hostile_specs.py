@@ -1,0 +1,133 @@
+"""Sizes and names that a stranger chose: a model or a diagnosis, soon, and only where it was asked.
+
+Each spec runs in a process of its own, which is ended after a minute.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PLAIN = "{op: conv2d, width: 8, kernel: 3}"
+MINUTE = 60
+
+
+def spec(
+    layers: str = f"    conv1: {PLAIN}\n", policy: str = "  spatial: {}\n", **keys: str
+) -> str:
+    keys = {"clip": "{frames: 4, size: 32}", "classes": "5"} | keys
+    top = "".join(f"{key}: {value}\n" for key, value in keys.items())
+    return f"stspec: 1\n{top}backbone:\n  layers:\n{layers}policy:\n{policy}"
+
+
+def many(template: str, count: int) -> str:
+    return "".join("    " + template.replace("#", str(i)) + "\n" for i in range(count))
+
+
+def alias_bomb() -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    return "\n".join(lines) + "\n"
+
+
+BRANCH = "[" + ", ".join(["8"] * 16) + "]"
+STAGE = f"{{block: inception, repeat: 250, branch1: 8, branch2: {BRANCH}, branch3: {BRANCH}}}"
+LAYERS = many(f"c#: {PLAIN}", 1990)
+
+REFUSED: dict[str, Callable[[], str]] = {
+    "aliases": alias_bomb,
+    "10 MB": lambda: spec() + "#" * 10_000_000,
+    "10 MB of keys": lambda: spec(layers=many(f"c#: {PLAIN}", 200_000)),
+    "10,000 deep": lambda: "stspec: 1\nabout: " + "[" * 10_000 + "]" * 10_000 + "\n",
+    "10,000 mappings deep": lambda: "a: " + "{a: " * 10_000 + "1" + "}" * 10_000 + "\n",
+    "a layer too many": lambda: spec(layers=many(f"c#: {PLAIN}", 2001)),
+    "blocks without end": lambda: spec("    s: {block: basic, width: 8, repeat: 10000000}\n"),
+    "stages of stages": lambda: spec(many("s#: {block: bottleneck, width: 8, repeat: 1000}", 1000)),
+    "rules that double": lambda: spec(
+        LAYERS, "  spatial:\n" + many("r#: {where: {op: conv}, to: conv2plus1d}", 5)
+    ),
+    "blocks at every layer": lambda: spec(
+        LAYERS, "  temporal:\n" + many("r#: {insert: non_local, at: {op: conv}}", 3)
+    ),
+    "rules without end": lambda: spec(
+        policy="  temporal:\n" + many("r#: {insert: relu, at: {op: conv}}", 5000)
+    ),
+    "pooled without end": lambda: spec(
+        policy=f"  pooling: {{beside: [{', '.join(['3'] * 50_000)}]}}\n"
+    ),
+    "a selector without end": lambda: spec(
+        policy="  temporal:\n    t: {insert: tam, at: {slot: ["
+        + ", ".join(["conv1"] * 50_000)
+        + "]}}\n"
+    ),
+    "values without end": lambda: spec(
+        policy="  temporal:\n    t: {insert: tam, at: {slot: conv1}, kernel: {each: ["
+        + ", ".join(["3"] * 100_000)
+        + "]}}\n"
+    ),
+    "frames": lambda: spec(clip="{frames: 99999999999999, size: 32}"),
+    "size": lambda: spec(clip="{frames: 4, size: [999999999, 999999999]}"),
+    "classes": lambda: spec(classes="99999999999999999999"),
+    "digits": lambda: spec(classes="9" * 100_000),
+    "a name that leads out": lambda: spec(name="../../evil"),
+    "a backbone that leads out": lambda: spec().replace(
+        "backbone:\n", "backbone:\n  extends: ../../../../etc/passwd\n"
+    ),
+    "a layer that leads out": lambda: spec(layers=f"    ../evil: {PLAIN}\n"),
+    "a layer of code": lambda: spec(layers=f"    'x = 1); import os; (': {PLAIN}\n"),
+    "a rule of code": lambda: spec(
+        policy="  temporal:\n    'x\\nimport os': {insert: tam, at: {slot: conv1}}\n"
+    ),
+}
+ACCEPTED: dict[str, Callable[[], str]] = {
+    "as many layers as may be": lambda: spec(layers=LAYERS),
+    "wide modules": lambda: spec(layers=f"    s: {STAGE}\n"),
+    "a kernel over everything": lambda: spec(
+        layers="    c: {op: conv2d, width: 99999, kernel: 9999, padding: 4999}\n"
+    ),
+    "the largest clip": lambda: spec(clip="{frames: 4096, size: 16384, channels: 1024}"),
+    "a frame": lambda: spec(clip="{frames: 1, size: 1}", classes="1"),
+}
+
+
+def run(folder: Path, text: str, *command: str) -> subprocess.CompletedProcess[str]:
+    (folder / "hostile.yaml").write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "stspec.cli", command[0], "hostile.yaml", *command[1:]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=MINUTE,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "outer" / "inner"
+    made.mkdir(parents=True)
+    return made
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_is_refused_with_a_diagnosis(name: str, folder: Path) -> None:
+    done = run(folder, REFUSED[name](), "build", "--no-instantiate", "-o", "out.py")
+    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
+    said = done.stdout + done.stderr
+    assert "error[" in said and "Traceback" not in said
+    assert len(said) < 20_000
+    assert [path.name for path in folder.parent.rglob("*") if path.is_file()] == ["hostile.yaml"]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_is_built_where_it_was_asked(name: str, folder: Path) -> None:
+    done = run(folder, ACCEPTED[name](), "build", "--no-instantiate", "-o", "out.py")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert {path.name for path in folder.parent.rglob("*") if path.is_file()} == {
+        "hostile.yaml",
+        "out.py",
+    }
+    compile((folder / "out.py").read_text(encoding="utf-8"), "out.py", "exec")
