@@ -17,7 +17,7 @@ PACKAGE = ROOT / "stspec"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("diagnostics",),
-    ("source", "output"),
+    ("source", "output", "rng"),
     ("compose",),
     ("ops",),
     ("graph",),
@@ -29,13 +29,27 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("analysis",),
     ("network",),
     ("module", "diff"),
-    ("reference",),
+    ("reference", "data", "runs"),
+    ("evaluate",),
+    ("train", "inference"),
+    ("bench", "doctor"),
     ("api",),
     ("cli",),
 )
 """The road, first to last. A part may import what stands in earlier rows, never its own row."""
 
-TORCH = ("module/", "reference/recording.py", "weights/checkpoint.py")
+TORCH = (
+    "module/",
+    "reference/recording.py",
+    "weights/checkpoint.py",
+    "data/",
+    "runs/",
+    "evaluate/",
+    "train/",
+    "inference/",
+    "bench",
+    "doctor",
+)
 """Where torch (and torchinfo) may be imported at the top of a file."""
 
 TORCH_WITHIN_FUNCTIONS = ("reference/verify.py", "cli/build.py")

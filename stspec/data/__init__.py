@@ -1,0 +1,1 @@
+"""Videos as models see them: lists, decoding, sampling, augmentation, loading."""
