@@ -49,7 +49,7 @@ def factorise(
     temporal = Conv3d(
         width=None if conv.width is None and middle is None else width,
         kernel_t=values.get("kernel_t", 3),
-        groups="depthwise" if values.get("depthwise") else 1,
+        groups="depthwise" if _is_depthwise(conv, values) else 1,
         bias=values.get("bias", False),
     )
     names = _names(owner, unit, norm is not None, act is not None)
@@ -71,6 +71,11 @@ def factorise(
         first = _without_end(made[0]) if len(unit) == 1 else made[0].tagged(ends=None)
         made[:-1] = [first, *map(_without_end, made[1:-1])]
     return _replace_unit(owner, unit, made)
+
+
+def _is_depthwise(conv: Conv2d, values: Mapping[str, Any]) -> bool:
+    asked: bool | None = values.get("depthwise")
+    return conv.groups == "depthwise" if asked is None else asked
 
 
 def _unit(owner: Graph, node: Node) -> list[Node]:

@@ -54,7 +54,10 @@ class Conv2Plus1dFields(BaseModel):
     width: int | Literal["out"] = Field(
         default="out", description="channels between the two; as many as come out"
     )
-    depthwise: bool = Field(default=False, description="temporal kernels channel by channel")
+    depthwise: bool | None = Field(
+        default=None,
+        description="temporal kernels channel by channel; where the spatial ones are, if left out",
+    )
     bias: bool = Field(default=False, description="bias of the temporal convolution")
 
 

@@ -130,6 +130,14 @@ def test_depthwise_along_time() -> None:
     assert network.state["layer3.1.conv2.weight"] == (256, 256, 3, 3)
 
 
+def test_a_depthwise_convolution_gets_a_depthwise_partner_unless_told_otherwise() -> None:
+    where = {"depthwise": True, "stages": 1}
+    shape = factorised("mobilenetv2", where).state["features.1.conv.0.3.weight"]
+    assert shape == (32, 1, 3, 1, 1)
+    shape = factorised("mobilenetv2", where, depthwise=False).state["features.1.conv.0.3.weight"]
+    assert shape == (32, 32, 3, 1, 1)
+
+
 def test_bias_along_time() -> None:
     network = factorised("resnet18", {"slot": "conv2", "stages": 4}, bias=True)
     assert network.state["layer3.1.conv2_t.bias"] == (256,)
