@@ -1,0 +1,223 @@
+"""Predictions as a file: of every view and fused, enough to compute all metrics anew.
+
+One ``.npz`` of plain arrays and, beside it, ``.npz.json`` that says what they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.evaluate.fuse import By, Exact, Fuse, Scores, fuse
+from stspec.evaluate.metrics import Metrics, measure
+from stspec.evaluate.views import Views
+
+FORM = 1
+"""Version of the file's layout."""
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged file has been seen to raise."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of N videos from V views each, over K classes."""
+
+    ids: tuple[str, ...]
+    labels: tuple[tuple[int, ...], ...]
+    logits: Scores
+    """(N, V, K), as the model gave them."""
+    classes: tuple[str, ...]
+    views: Views
+    fuse: Fuse = "probabilities"
+    by: By = "mean"
+    multi_label: bool = False
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Videos that could not be read and are not among the ids: id and reason."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Where they are from: spec, weights, data."""
+
+    def __post_init__(self) -> None:
+        assert self.logits.shape == (len(self.ids), self.views.count, len(self.classes))
+        assert len(self.labels) == len(self.ids) == len(set(self.ids))
+
+    @cached_property
+    def fused(self) -> Exact:
+        """Return probabilities (N, K) of the videos."""
+        return fuse(self.logits, self.fuse, self.by, multi_label=self.multi_label)
+
+    def metrics(self) -> Metrics:
+        """Return the metrics of the videos.
+
+        Raises:
+            SpecError: if a score is not finite, or videos lack labels.
+        """
+        return self._measure(self.fused)
+
+    def view_metrics(self) -> list[Metrics]:
+        """Return the metrics of each view taken alone; their mean is the 2018 study's clip@1.
+
+        Raises:
+            SpecError: if a score is not finite, or videos lack labels.
+        """
+        alone = (self.logits[:, view : view + 1] for view in range(self.views.count))
+        return [self._measure(fuse(each, multi_label=self.multi_label)) for each in alone]
+
+    def _measure(self, scores: Exact) -> Metrics:
+        self._check()
+        return measure(scores, self.labels, self.classes, multi_label=self.multi_label)
+
+    def _check(self) -> None:
+        finite = np.isfinite(self.logits).all(axis=(1, 2))
+        if not finite.all():
+            first = self.ids[int(np.argmin(finite))]
+            count = len(self.ids) - int(finite.sum())
+            message = f"scores of {count} of {len(self.ids)} videos are not finite, `{first}` first"
+            help = "use --precision float32 or bfloat16; if it stays, the weights have diverged"
+            raise SpecError(Diagnostic("not-finite", message, help=help))
+        for name, numbers in zip(self.ids, self.labels, strict=True):
+            if not numbers and not self.multi_label:
+                message = f"`{name}` has no label, and without labels there are no metrics"
+                raise SpecError(Diagnostic("no-labels", message))
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write predictions to `path` (.npz) and their index beside it; each whole or not at all.
+
+    Raises:
+        SpecError: if a file cannot be written.
+    """
+    offsets = np.cumsum([0, *(len(numbers) for numbers in predictions.labels)])
+    flat = [number for numbers in predictions.labels for number in numbers]
+    arrays = {
+        "ids": np.asarray(predictions.ids, dtype=np.str_),
+        "labels": np.asarray(flat, dtype=np.int64),
+        "label_offsets": offsets.astype(np.int64),
+        "logits": predictions.logits,
+        "fused": predictions.fused,
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    data = buffer.getvalue()
+    index = {
+        "form": FORM,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "videos": len(predictions.ids),
+        "classes": list(predictions.classes),
+        "views": str(predictions.views),
+        "fuse": predictions.fuse,
+        "by": predictions.by,
+        "multi_label": predictions.multi_label,
+        "faults": dict(predictions.faults),
+        "about": dict(predictions.about),
+    }
+    write_bytes(path, data)
+    text = json.dumps({**index, "check": _check_sum(index)}, indent=1) + "\n"
+    write_bytes(index_path(path), text.encode())
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote. Runs no code of the file.
+
+    Raises:
+        SpecError: if a file is missing, damaged, or belongs to another one.
+    """
+    try:
+        data = path.read_bytes()
+        index = json.loads(index_path(path).read_text(encoding="utf-8"))
+        if index.pop("check") != _check_sum(index):
+            raise _damaged(path, "its index is damaged")
+        if index["form"] != FORM:
+            raise _damaged(path, f"its layout is number {index['form']}, not {FORM}")
+        if hashlib.sha256(data).hexdigest() != index["sha256"]:
+            raise _damaged(path, "its content is not what its index says")
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return _predictions(arrays, index)
+    except FileNotFoundError as error:
+        message = f"there is no {display_path(Path(str(error.filename)))}"
+        raise SpecError(Diagnostic("no-predictions", message)) from None
+    except (*_DAMAGE, AssertionError) as error:
+        raise _damaged(path, str(error) or type(error).__name__) from None
+
+
+def index_path(path: Path) -> Path:
+    """Return where the index of a file of predictions lies."""
+    return path.with_name(path.name + ".json")
+
+
+def _check_sum(index: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+
+
+def _predictions(arrays: Mapping[str, NDArray[Any]], index: Mapping[str, Any]) -> Predictions:
+    offsets, flat = arrays["label_offsets"].tolist(), arrays["labels"].tolist()
+    spans = itertools.pairwise(offsets)
+    return Predictions(
+        ids=tuple(map(str, arrays["ids"].tolist())),
+        labels=tuple(tuple(flat[a:b]) for a, b in spans),
+        logits=np.asarray(arrays["logits"], dtype=np.float32),
+        classes=tuple(index["classes"]),
+        views=Views.parse(index["views"]),
+        fuse=index["fuse"],
+        by=index["by"],
+        multi_label=index["multi_label"],
+        faults=index["faults"],
+        about=index["about"],
+    )
+
+
+def _damaged(path: Path, reason: str) -> SpecError:
+    message = f"{display_path(path)} holds no predictions: {reason}"
+    return SpecError(Diagnostic("bad-predictions", message, help="run `stspec eval` again"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file through a temporary one beside it, and have it on the disk.
+
+    Raises:
+        SpecError: if it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"cannot write {display_path(path)}: {reason}"
+        raise SpecError(Diagnostic("cannot-write", message)) from error
