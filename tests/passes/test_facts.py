@@ -22,8 +22,6 @@ CLASSES = {
     aten.baddbmm: "matmul",
     aten._scaled_dot_product_attention_math: "matmul",
 }
-# Depth adds nothing but time: the deepest ResNets repeat what those of 18 and 50 layers have.
-SHALLOW = tuple(name for name in EVERY if "resnet101" not in name and "resnet152" not in name)
 
 
 def counted(network: Network) -> Counter[str]:
@@ -47,7 +45,7 @@ def test_keys_shapes_and_parameters(name: str) -> None:
     assert network.facts.params == torchinfo.summary(module, verbose=0).total_params
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", EVERY)
 def test_macs(name: str) -> None:
     network = small(name)
     assert +network.facts.macs() == counted(network)
