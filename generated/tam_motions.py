@@ -1,0 +1,142 @@
+"""TAM on a quarter-width ResNet18, for the built-in data set of motions.
+
+Clip (N, 3, 8, 48, 48); 0.70 M parameters, 0.06 GMACs.
+Paper: Fan et al., More Is Less: Learning Efficient Video Representations, NeurIPS 2019
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tam_motions'.
+math 255f0fc1bb37ca75, weights f4b21034a39d41c7.
+"""
+
+# mypy: allow-untyped-calls
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalAggregation(nn.Module):
+    """Depth-wise blend of an odd number of frames: relu(sum_i w_i * x[t + i - kernel // 2])."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel, 1, 1))
+        nn.init.normal_(self.weight, std=(2 / channels) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class Basic(nn.Module):
+    """Basic residual block, with TAM."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.tam = TemporalAggregation(in_channels, frames=8)
+        self.conv1 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv2 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.tam(x)
+        y = F.relu(self.bn1(self.conv1(y)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + x, inplace=True)
+
+
+class DownsampleBasic(nn.Module):
+    """Basic residual block with a projected shortcut, with TAM."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, width, kernel_size=1, stride=2, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.tam = TemporalAggregation(in_channels, frames=8)
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = self.tam(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.bn2(self.conv2(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class TAMMotions(nn.Module):
+    """TAM for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 12) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(Basic(16), Basic(16))
+        self.layer2 = nn.Sequential(DownsampleBasic(16, 32), Basic(32))
+        self.layer3 = nn.Sequential(DownsampleBasic(32, 64), Basic(64))
+        self.layer4 = nn.Sequential(DownsampleBasic(64, 128), Basic(128))
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(128, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 48, 48)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 16, 24, 24)
+        x = self.maxpool(x)  # (N*8, 16, 12, 12)
+        x = self.layer1(x)  # (N*8, 16, 12, 12)
+        x = self.layer2(x)  # (N*8, 32, 6, 6)
+        x = self.layer3(x)  # (N*8, 64, 3, 3)
+        x = self.layer4(x)  # (N*8, 128, 2, 2)
+        x = x.mean((-2, -1))  # (N*8, 128)
+        x = self.dropout(x)  # (N*8, 128)
+        x = self.fc(x)  # (N*8, 12)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 12)
