@@ -12,6 +12,7 @@ import typer
 
 from stspec import __version__
 from stspec.cli import (
+    bench,
     build,
     check,
     cost,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "bench": bench.bench,
     "build": build.build,
     "check": check.check,
     "show": show.show,
