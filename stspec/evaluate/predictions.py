@@ -9,8 +9,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,6 +24,7 @@ from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.evaluate.fuse import By, Exact, Fuse, Scores, fuse
 from stspec.evaluate.metrics import Metrics, measure
 from stspec.evaluate.views import Views
+from stspec.output import write_bytes
 
 FORM = 1
 """Version of the file's layout."""
@@ -138,9 +137,9 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "faults": dict(predictions.faults),
         "about": dict(predictions.about),
     }
-    write_bytes(path, data)
+    _write(path, data)
     text = json.dumps({**index, "check": _check_sum(index)}, indent=1) + "\n"
-    write_bytes(index_path(path), text.encode())
+    _write(index_path(path), text.encode())
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -198,25 +197,10 @@ def _damaged(path: Path, reason: str) -> SpecError:
     return SpecError(Diagnostic("bad-predictions", message, help="run `stspec eval` again"))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file through a temporary one beside it, and have it on the disk.
-
-    Raises:
-        SpecError: if it cannot be written.
-    """
+def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_bytes(path, data)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot write {display_path(path)}: {reason}"
