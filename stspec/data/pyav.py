@@ -1,0 +1,381 @@
+"""Frames of video files through PyAV, whose wheel brings FFmpeg.
+
+The file's packets are read once, undecoded, to know which frames there are (`packets.py`). Reading
+then starts at the nearest key frame, skips frames that nothing depends on, stops after the last
+frame that is wanted, and converts only these to RGB. One thread: PyAV's own threads hang beside
+torch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stspec.data.container import missing_bytes
+from stspec.data.packets import scan
+from stspec.data.video import DecodeError
+from stspec.diagnostics import Diagnostic, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from av import Packet, VideoFrame
+    from av.container import InputContainer
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
+MOST_PIXELS = 1 << 27
+"""Of a frame; a damaged header asks for more memory than any video needs."""
+
+_SKIPS = ("h264", "mpeg4", "hevc", "mpeg2video")
+"""Codecs that can leave out frames on which none depends, the others being the same."""
+
+
+class Unreadable(Exception):  # noqa: N818  # the reason for a DecodeError
+    """Why a file cannot be read."""
+
+
+class PyavVideo:
+    """An opened video file; see `stspec.data.video.Video`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file and read which frames it holds.
+
+        Raises:
+            DecodeError: if it is no video, damaged or cut short.
+            SpecError: if PyAV is not installed.
+        """
+        self._path = str(path)
+        self._container: InputContainer | None = None
+        self._reformatter: VideoReformatter | None = None
+        try:
+            with told(self._path):
+                refuse_what_is_no_file(path)
+                self._container = _open(path)
+                self._stream = _pick(self._container)
+                self._open_stream(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_stream(self, path: Path) -> None:
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._table = scan(self._opened(), self._stream)
+        self._refuse_what_is_short(path)
+        self._count = self._table.count
+        if not self._table.counted:
+            self._count = sum(1 for _ in self._decode(0, len(self._table.pts)))
+        if not self._count:
+            raise Unreadable("it holds no frames")
+
+    @property
+    def count(self) -> int:
+        """Return the number of frames that can be read."""
+        return self._count
+
+    @property
+    def rate(self) -> float | None:
+        """Return frames a second, on average, where known."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else None
+
+    @property
+    def timed(self) -> bool:
+        """Tell whether the container says when each frame is shown."""
+        return self._table.ordered and self._opened().format.name != "avi"
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """Return frames as uint8 (len(indices), H, W, 3), in the order asked for.
+
+        Raises:
+            DecodeError: if a frame cannot be read, or an index is out of range.
+        """
+        with told(self._path):
+            check_range(indices, self._count)
+            wanted = sorted(set(indices))
+            places = {index: i for i, index in enumerate(wanted)}
+            out: Tensor | None = None
+            with closing(self._frames(wanted)) as frames:
+                for index, frame in frames:
+                    picture = self._convert(index, frame)
+                    if out is None:
+                        out = torch.empty((len(wanted), *picture.shape), dtype=torch.uint8)
+                    if out.shape[1:] != picture.shape:
+                        raise Unreadable(f"frame {index} is of another size")
+                    out[places.pop(index)] = picture
+            if places:
+                raise Unreadable(f"frame {min(places)} of {self._count} cannot be decoded")
+            assert out is not None
+            return arranged(out, wanted, indices)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _opened(self) -> InputContainer:
+        if self._container is None:
+            raise Unreadable("it is closed")
+        return self._container
+
+    def _refuse_what_is_short(self, path: Path) -> None:
+        """Refuse a file that holds less than it promises."""
+        short = missing_bytes(path)
+        if short:
+            raise Unreadable(f"it is cut short: {short:,} bytes that it announces are not there")
+        promised, found = self._stream.frames, len(self._table.pts)
+        # AVI counts frames that were dropped while recording, and some writers are off by one.
+        slack = 1 if self._opened().format.name == "avi" else 0
+        if promised - found > slack:
+            raise Unreadable(f"its header promises {promised} frames, {found} are there")
+
+    def _frames(self, wanted: list[int]) -> Generator[tuple[int, VideoFrame]]:
+        self._opened()
+        return self._by_time(wanted) if self._table.ordered else self._by_turn(wanted)
+
+    def _by_time(self, wanted: list[int]) -> Generator[tuple[int, VideoFrame]]:
+        """Yield wanted frames; their times tell them apart."""
+        import av
+
+        table = self._table
+        missing: dict[int | None, int] = {table.pts[table.order[i]]: i for i in wanted}
+        skips = self._stream.codec_context.name in _SKIPS
+        try:
+            for start, stop in self._stretches(wanted):
+                for frame in self._decode(start, stop, set(missing) if skips else None):
+                    if frame.pts in missing:
+                        yield missing.pop(frame.pts), frame
+        except av.FFmpegError:
+            pass  # told below, unless the long way succeeds
+        if missing:
+            # A cut that was not clean: everything from the start, as a player does.
+            stop = max(table.order[i] for i in missing.values()) + 1
+            for frame in self._decode(0, stop):
+                if frame.pts in missing:
+                    yield missing.pop(frame.pts), frame
+
+    def _by_turn(self, wanted: list[int]) -> Generator[tuple[int, VideoFrame]]:
+        """Yield wanted frames, counted as the decoder gives them."""
+        start = max((key for key in self._table.keys if key <= wanted[0]), default=0)
+        left, found = set(wanted), start
+        with closing(self._decode(start, len(self._table.pts))) as frames:
+            for frame in frames:
+                if found in left:
+                    left.discard(found)
+                    yield found, frame
+                found += 1
+                if not left:
+                    return
+        raise Unreadable(f"it promises {self._count} frames, {found} can be decoded")
+
+    def _stretches(self, wanted: list[int]) -> list[tuple[int, int]]:
+        """Return which packets to decode for frames in order: from a key frame to the last one.
+
+        A new stretch begins where a key frame lies between a frame and what was decoded before.
+        """
+        table, found = self._table, list[tuple[int, int]]()
+        keys = [(key, table.pts[key]) for key in table.keys]
+        at = -1
+        for index in wanted:
+            position = table.order[index]
+            time = table.pts[position]
+            assert time is not None
+            while at + 1 < len(keys):
+                key, shown = keys[at + 1]
+                if key > position or (shown is not None and shown > time):
+                    break
+                at += 1
+            start = keys[max(at, 0)][0]
+            if found and start <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], position + 1))
+            else:
+                found.append((start, position + 1))
+        return found
+
+    def _decode(
+        self, start: int, stop: int, times: set[int | None] | None = None
+    ) -> Generator[VideoFrame]:
+        """Yield what the packets from start to stop give; others than `times` may be skipped."""
+        context = self._stream.codec_context
+        try:
+            for position, packet in self._packets(start, stop):
+                if times is not None:
+                    needed = self._table.pts[position] in times
+                    context.skip_frame = "DEFAULT" if needed else "NONREF"
+                yield from context.decode(packet)
+            yield from context.decode(None)
+        finally:
+            context.skip_frame = "DEFAULT"
+            if context.is_open:
+                context.flush_buffers()
+
+    def _packets(self, start: int, stop: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
+        """Yield packets with their positions, from memory or from the file."""
+        table = self._table
+        if table.held is not None:
+            for position in range(start, min(stop, len(table.held))):
+                packet = table.held[position]
+                packet.pts = table.pts[position]
+                yield position, packet
+            return
+        position = 0
+        places = {place: i for i, place in enumerate(table.places) if place is not None}
+        for number, packet in enumerate(self._from(start, places)):
+            position = places.get(packet.pos or 0, -1) if not number else position + 1
+            if position >= stop:
+                return
+            if position >= start:
+                packet.pts = table.pts[position]
+                yield position, packet
+
+    def _from(self, start: int, places: dict[int, int]) -> Iterator[Packet[VideoStream]]:
+        """Yield packets of the file from one at or before a position."""
+        container, stream = self._opened(), self._stream
+        time = self._table.times[start]
+        for target in (time, None):
+            if target is None:
+                container.seek(0)
+            else:
+                container.seek(target, stream=stream)
+            packets = (packet for packet in container.demux(stream) if packet.size)
+            first = next(packets, None)
+            at = places.get(first.pos if first and first.pos is not None else -1)
+            if first is not None and at is not None and at <= start:
+                yield first
+                yield from packets
+                return
+        raise Unreadable("it cannot be read a second time")
+
+    def _convert(self, index: int, frame: VideoFrame) -> Tensor:
+        """Return a frame as (H, W, 3), turned as its camera was held."""
+        if frame.is_corrupt:
+            raise Unreadable(f"frame {index} is damaged")
+        if frame.width * frame.height > MOST_PIXELS:
+            raise Unreadable(f"its frames are {frame.width} x {frame.height}")
+        if self._reformatter is None:
+            from av.video.reformatter import VideoReformatter
+
+            self._reformatter = VideoReformatter()
+        plane = self._reformatter.reformat(frame, format="rgb24").planes[0]
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        picture = lines[: frame.height, : frame.width * 3].reshape(frame.height, frame.width, 3)
+        turned = np.rot90(picture, round(frame.rotation / 90)) if frame.rotation else picture
+        return torch.from_numpy(np.ascontiguousarray(turned) if frame.rotation else turned)
+
+
+def check_range(indices: Sequence[int], count: int) -> None:
+    """Refuse indices that name no frame.
+
+    Raises:
+        Unreadable: if one is out of range, or there are none.
+    """
+    if not indices:
+        raise Unreadable("no frames were asked for")
+    for index in indices:
+        if not 0 <= index < count:
+            raise Unreadable(f"frame {index} was asked for, it has {count}")
+
+
+def arranged(frames: Tensor, have: Sequence[int], indices: Sequence[int]) -> Tensor:
+    """Return frames (of sorted numbers `have`) in the order asked for."""
+    if list(indices) == list(have):
+        return frames
+    places = {index: i for i, index in enumerate(have)}
+    return frames[[places[index] for index in indices]]
+
+
+def refuse_what_is_no_file(path: Path) -> None:
+    """Refuse folders, devices, and files that are absent or empty.
+
+    Raises:
+        Unreadable: with the reason.
+        OSError: if it cannot be looked at.
+    """
+    if path.is_dir():
+        raise Unreadable("it is a folder")
+    if not path.stat().st_size or not path.is_file():
+        raise Unreadable("it is empty" if path.is_file() else "it is no file")
+
+
+@contextmanager
+def told(path: str) -> Iterator[None]:
+    """Tell whatever goes wrong with a file as a DecodeError."""
+    try:
+        yield
+    except DecodeError:
+        raise
+    except Unreadable as error:
+        raise DecodeError(path, str(error)) from error
+    except MemoryError as error:
+        raise DecodeError(path, "there is not enough memory for it") from error
+    except (OSError, ValueError, LookupError, ArithmeticError, EOFError, RuntimeError) as error:
+        raise DecodeError(path, _words(error)) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("av"):
+            raise
+        raise DecodeError(path, _words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """Return an error in one line, without the file's name, which is told anyway."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    line = " ".join(str(text).split())
+    return line[:1].lower() + line[1:]
+
+
+def import_av() -> None:
+    """Make sure that PyAV is there.
+
+    Raises:
+        SpecError: if it is not.
+    """
+    try:
+        import av
+    except ImportError as error:
+        help = "pip install 'stspec[video]' brings it, and FFmpeg with it"
+        raise SpecError(Diagnostic("no-decoder", "PyAV is not installed", help=help)) from error
+    av.logging.set_level(None)
+
+
+def _open(path: Path) -> InputContainer:
+    import_av()
+    import av
+
+    # Errors of names in metadata are no errors of the video.
+    return av.open(str(path), metadata_errors="replace")
+
+
+def _pick(container: InputContainer) -> VideoStream:
+    """Return the stream that a player shows."""
+    if container.format.name in ("tty", "ansi") or container.format.name.endswith("_pipe"):
+        raise Unreadable(f"it is no video but {container.format.long_name}")
+    shown = [s for s in container.streams.video if not s.disposition & 0x400]  # no cover pictures
+    if not shown:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise Unreadable(f"it has no video, only {' and '.join(kinds)}" if kinds else "it is empty")
+    stream = shown[0]
+    if stream.codec_context is None:
+        raise Unreadable("its codec is unknown")
+    if stream.width * stream.height > MOST_PIXELS:
+        raise Unreadable(f"its frames are {stream.width} x {stream.height}")
+    return stream
