@@ -16,7 +16,9 @@ from stspec.cli import (
     build,
     check,
     cost,
+    data,
     diff,
+    doctor,
     draw,
     eject,
     listing,
@@ -54,6 +56,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": schema.schema,
     "lock": lock.lock,
     "verify": verify.verify,
+    "data": data.data,
+    "doctor": doctor.doctor,
 }
 
 for _name, _command in COMMANDS.items():
