@@ -50,18 +50,16 @@ def resize(
     if tuple(frames.shape[1:3]) == (height, width):
         return frames
     planes = frames.permute(0, 3, 1, 2)  # (T, C, H, W), channels last in memory
-    smooth = antialias and filter != "nearest"
-    corners = None if filter == "nearest" else False
     if filter == "nearest":
         out = F.interpolate(planes, (height, width), mode="nearest-exact")
-    elif smooth and planes.device.type == "cpu":
-        # Integers with PIL's rounding.
+    elif planes.device.type == "cpu":
+        # In integers, as Pillow does it: rounded after each direction.
         out = F.interpolate(
-            planes, (height, width), mode=filter, align_corners=corners, antialias=True
+            planes, (height, width), mode=filter, align_corners=False, antialias=antialias
         )
     else:
         exact = F.interpolate(
-            planes.float(), (height, width), mode=filter, align_corners=corners, antialias=smooth
+            planes.float(), (height, width), mode=filter, align_corners=False, antialias=antialias
         )
         out = exact.round_().clamp_(0, 255).to(torch.uint8)
     return out.permute(0, 2, 3, 1)
