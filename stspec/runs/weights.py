@@ -1,0 +1,29 @@
+"""Weights of a run: safetensors with a sidecar, which every reader of weights takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from stspec.network import Network
+from stspec.weights.checkpoint import write_safetensors
+
+FILE = "weights.safetensors"
+
+
+def save_weights(
+    folder: Path, network: Network, state: Mapping[str, Tensor], about: Mapping[str, Any]
+) -> Path:
+    """Write a run's weights and their sidecar (spec, fingerprints, classes). Return the file.
+
+    Raises:
+        SpecError: if they cannot be written.
+    """
+    hashes = network.hashes
+    meta = {"spec": network.name, "math": hashes.math, "weights": hashes.weights, **about}
+    path = folder / FILE
+    write_safetensors(path, state, meta)
+    return path
