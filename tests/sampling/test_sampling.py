@@ -74,10 +74,7 @@ def test_uniform_video_level_is_shifted_by_minus_five_to_four() -> None:
 def test_shifts_stay_within_their_segment_as_in_the_studys_code(count: int) -> None:
     def reference(shift: int) -> list[int]:
         tick = count / 8.0
-        if shift >= tick / 2.0:
-            shift_by = tick / 2.0 - 1e-4
-        else:
-            shift_by = max(float(shift), -tick / 2.0)
+        shift_by = max(min(shift, tick / 2.0 - 1e-4), -tick / 2.0)
         return sorted(int(tick / 2.0 + shift_by + tick * x) for x in range(8))
 
     assert view_indices("uniform", count, 8, 1, 10) == [reference(i) for i in range(-5, 5)]

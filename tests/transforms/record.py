@@ -36,7 +36,7 @@ def main() -> None:
     functional: Any = import_module("torchvision.transforms.v2.functional")
     original = picture()
     tensor = torch.from_numpy(original).permute(2, 0, 1)
-    saved = {"picture": original}
+    saved: dict[str, Any] = {"picture": original}
     for height, width in SIZES:
         for name in FILTERS:
             with_pillow = image.fromarray(original).resize(

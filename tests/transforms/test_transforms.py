@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from stspec.data import transforms as tf
 from stspec.data.transforms import Box
 from tests.transforms.record import FILE, FILTERS, SIZES, picture
 
-RECORDED = {key: value for key, value in np.load(FILE).items()}
+RECORDED = dict(np.load(FILE).items())
 
 
 @pytest.fixture
@@ -147,16 +148,15 @@ def test_differences_are_halved_around_128() -> None:
 
 
 SIDES = st.integers(16, 400)
+Places = Literal["corners", "grid"]
 
 
-@given(st.integers(), SIDES, SIDES, st.sampled_from(["corners", "grid"]))
+@given(st.integers(), SIDES, SIDES, st.sampled_from(get_args(Places)))
 def test_multi_scale_boxes_are_scales_in_their_places(
-    seed: int, height: int, width: int, places: str
+    seed: int, height: int, width: int, places: Places
 ) -> None:
     scales = (1, 0.875, 0.75, 0.66)
-    box = tf.multi_scale_box(
-        Random(seed), height, width, (112, 112), scales, "grid" if places == "grid" else "corners"
-    )
+    box = tf.multi_scale_box(Random(seed), height, width, (112, 112), scales, places)
     sides = [int(min(height, width) * scale) for scale in scales]
     near = [112 if abs(side - 112) < 3 else side for side in sides]
     allowed = {
@@ -176,10 +176,9 @@ def test_multi_scale_boxes_are_scales_in_their_places(
 
 
 def test_every_multi_scale_box_is_drawn() -> None:
-    def drawn(places: str) -> set[Box]:
-        kind = "grid" if places == "grid" else "corners"
+    def drawn(places: Places) -> set[Box]:
         return {
-            tf.multi_scale_box(Random(k), 240, 320, (112, 112), (1, 0.75), kind)
+            tf.multi_scale_box(Random(k), 240, 320, (112, 112), (1, 0.75), places)
             for k in range(2000)
         }
 
