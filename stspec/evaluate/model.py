@@ -84,7 +84,7 @@ def open_model(
         message = f"{display_path(path)} has no values for {', '.join(missing[:3])}{more}"
         help = "a model of which a part was never trained tells nothing; use its own checkpoint"
         raise SpecError(Diagnostic("incomplete-weights", message, help=help))
-    return Model(network, module.eval(), names or _sidecar_classes(path), path, run)
+    return Model(network, module.eval(), names or sidecar_classes(path), path, run)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -139,7 +139,12 @@ def _weights_file(weights: Path | None, run: Run | None, target: str) -> Path:
     raise SpecError(Diagnostic("no-weights", f"`{target}` is a spec without weights", help=help))
 
 
-def _sidecar_classes(path: Path) -> tuple[str, ...] | None:
+def sidecar_classes(path: Path | None) -> tuple[str, ...] | None:
+    """Return the classes that a checkpoint's sidecar, or a run, tells; None where none does."""
+    if path is None:
+        return None
+    if is_run(path):
+        return open_run(path).classes
     try:
         told = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
         names = told["meta"]["classes"]

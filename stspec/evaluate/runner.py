@@ -24,7 +24,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Batch = Mapping[str, Any]
-"""What `eval_loader` gives: clips, indices, views, faults."""
+"""What `eval_loader` gives: clips, indices, views, and faults of videos that are left out."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Part:
     indices: list[int] = field(default_factory=list)
     views: list[int] = field(default_factory=list)
     rows: list[Scores] = field(default_factory=list)
-    faults: dict[int, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """Videos that could not be read, each as path and reason."""
 
 
 def evaluate(
@@ -91,19 +92,17 @@ def _run(
 ) -> None:  # fmt: skip
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     for batch in batches:
+        part.faults.extend(batch["faults"])
+        if not len(batch["indices"]):
+            continue
         with torch.inference_mode(), mixed(device, precision):
             clips = normalise(batch["clips"].to(device, non_blocking=True), mean, std)
             logits = module(clips).float().cpu().numpy()
-        indices, views = batch["indices"].tolist(), batch["views"].tolist()
-        for index, view, row, fault in zip(indices, views, logits, _faults(batch), strict=True):
-            if fault:
-                part.faults.setdefault(index, fault)
-            else:
-                part.indices.append(index)
-                part.views.append(view)
-                part.rows.append(row)
+        part.indices.extend(batch["indices"].tolist())
+        part.views.extend(batch["views"].tolist())
+        part.rows.extend(logits)
         if progress is not None:
-            progress(len(indices))
+            progress(len(logits))
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
@@ -111,11 +110,6 @@ def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, DTYPES[precision])
-
-
-def _faults(batch: Batch) -> Sequence[str | None]:
-    faults: Sequence[str | None] = batch["faults"]
-    return faults
 
 
 def _gathered(part: Part, rank: int, world: int) -> list[Part]:
@@ -135,12 +129,11 @@ def _joined(
     parts: Sequence[Part], manifest: Manifest, views: Views, fuse: Fuse, by: By,
     about: Mapping[str, Any],
 ) -> Predictions:  # fmt: skip
-    faults = {index: reason for part in parts for index, reason in part.faults.items()}
+    faults = _by_video(parts, manifest)
     kept = [index for index in range(len(manifest)) if index not in faults]
     if not kept:
         message = f"none of the {len(manifest)} videos could be read"
-        reason = next(iter(faults.values()), None)
-        raise SpecError(Diagnostic("no-videos", message, help=reason))
+        raise SpecError(Diagnostic("no-videos", message, help=next(iter(faults.values()), None)))
     logits = _in_order(parts, kept, len(manifest), views.count, len(manifest.classes))
     samples = [manifest.samples[index] for index in kept]
     return Predictions(
@@ -155,6 +148,18 @@ def _joined(
         faults={manifest.samples[index].id: reason for index, reason in sorted(faults.items())},
         about=about,
     )
+
+
+def _by_video(parts: Sequence[Part], manifest: Manifest) -> dict[int, str]:
+    """Return the reason by the number of the video; a fault begins with the video's path."""
+    faults = sorted({fault for part in parts for fault in part.faults})
+    found: dict[int, str] = {}
+    for index, sample in enumerate(manifest) if faults else ():
+        path = str(manifest.path(sample))
+        reason = next((f for f in faults if f.startswith((f"{path}:", f"{path}/"))), None)
+        if reason is not None:
+            found[index] = reason.removeprefix(f"{path}: ")
+    return found
 
 
 def _in_order(

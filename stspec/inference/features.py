@@ -58,7 +58,8 @@ def extract(
 ) -> Summary:
     """Write the features of every video that has none yet.
 
-    A video's file holds (W, ...) for W windows, or (...) where the video is one clip. What a
+    A video's file holds (W, ...) for W windows, or (...) where the video is not cut into such;
+    the values of several views of a window are averaged. What a
     run that was killed has left is completed by the next one. Videos that were broken are tried
     again.
 
@@ -151,7 +152,7 @@ class _Store:
     def add(self, sample: Sample, whole: Whole, form: Form, half: bool) -> None:
         """Write a video's file, and then its line."""
         spans = [(w.first, w.last) for w in whole.windows if w is not None]
-        values = torch.stack([value.squeeze(0) for value in whole.values])
+        values = torch.stack([value.mean(0) for value in whole.values])
         if not spans:
             values = values.squeeze(0)
         array = values.to(torch.float16 if half else torch.float32).contiguous()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from stspec.data.open import Decoder, open_sample
-from stspec.data.sample import Manifest
+from stspec.data.augment import Augmentation
+from stspec.data.open import Decoder, Piece, open_sample
+from stspec.data.sample import Manifest, Sample
 from stspec.data.transforms import normalise
 from stspec.data.video import DecodeError, Video
 from stspec.evaluate.runner import Precision, mixed
@@ -19,7 +20,7 @@ from stspec.inference.windows import Length, Window, windows
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Seen:
     """A clip of a video, or what is wrong with the video."""
 
     index: int
@@ -35,41 +36,39 @@ class Piece:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Slide:
-    """Windows of a length that start at a distance; without a length, one is the whole video."""
-
-    frames: int
-    """Frames of a clip."""
-    length: Length | None = None
-    every: Length | None = None
-    """None: one window begins where the other ends."""
-
-    def windows(self, video: Video) -> Iterator[Window]:
-        """Yield the windows of a video."""
-        length = self.length.frames(video.rate) if self.length else video.count
-        every = self.every.frames(video.rate) if self.every else length
-        return windows(video.count, self.frames, length, every)
-
-
-Cut = Callable[[Video, Any], Iterable[tuple[Tensor, Window | None]]]
+Cut = Callable[[Video, Sample], Iterable[tuple[Tensor, Window | None]]]
 """Gives the clips of a video, with the window that each is of; runs in the worker."""
 
 
 @dataclass(frozen=True, slots=True)
-class Windowed:
-    """Cuts videos into windows; `prepare` makes clips (crops, C, T, H, W) of (T, H, W, C)."""
+class Sliding:
+    """Cuts videos into windows and sees each of them as a video of its own.
 
-    slide: Slide
-    prepare: Callable[[Tensor], Tensor]
+    A window gives the clips and crops that the augmentation has in testing.
+    """
 
-    def __call__(self, video: Video, sample: Any) -> Iterator[tuple[Tensor, Window | None]]:
-        """Yield the clips of each window."""
-        for window in self.slide.windows(video):
-            yield self.prepare(video.read(window.indices)), window
+    augmentation: Augmentation
+    length: Length | None = None
+    """None: one window is the whole video."""
+    every: Length | None = None
+    """From one window's start to the next one's; None: the length."""
+
+    def __call__(self, video: Video, sample: Sample) -> Iterator[tuple[Tensor, Window | None]]:
+        """Yield uint8 clips (views, C, T, H, W) of each window."""
+        if self.length is None:
+            yield self._clips(video, sample), None
+            return
+        length = self.length.frames(video.rate)
+        every = self.every.frames(video.rate) if self.every else length
+        for window in windows(video.count, length, every):
+            piece = Piece(video, sample.path, window.first, window.count)
+            yield self._clips(piece, sample), window
+
+    def _clips(self, video: Video, sample: Sample) -> Tensor:
+        return torch.stack([clip.pixels for clip in self.augmentation.views(video, sample)])
 
 
-class Stream(IterableDataset[Piece]):
+class Stream(IterableDataset[Seen]):
     """The pieces of some videos of a manifest; each worker reads every so-manieth video."""
 
     def __init__(
@@ -77,30 +76,30 @@ class Stream(IterableDataset[Piece]):
     ) -> None:
         self.manifest, self.numbers, self.cut, self.decoder = manifest, numbers, cut, decoder
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Seen]:
         info = get_worker_info()
         first, step = (info.id, info.num_workers) if info else (0, 1)
         for number in self.numbers[first::step]:
             yield from self._video(number)
 
-    def _video(self, number: int) -> Iterator[Piece]:
+    def _video(self, number: int) -> Iterator[Seen]:
         sample = self.manifest.samples[number]
         try:
             with open_sample(self.manifest, sample, self.decoder) as video:
                 if video.count < 1:
                     raise DecodeError(sample.path, "it has no frames")
-                before: Piece | None = None
+                before: Seen | None = None
                 for clips, window in self.cut(video, sample):
                     if before is not None:
                         yield before
-                    before = Piece(number, video.count, video.rate, clips, window, last=False)
+                    before = Seen(number, video.count, video.rate, clips, window, last=False)
                 assert before is not None, "a video has a clip"
-                yield Piece(number, video.count, video.rate, before.clips, before.window, last=True)
+                yield Seen(number, video.count, video.rate, before.clips, before.window, last=True)
         except DecodeError as error:
-            yield Piece(number, fault=error.reason)
+            yield Seen(number, fault=error.reason)
 
 
-def loader(stream: Stream, workers: int) -> Iterable[Piece]:
+def loader(stream: Stream, workers: int) -> Iterable[Seen]:
     """Return the stream, read by so many workers; 0 reads in this process."""
     options: dict[str, Any] = {"prefetch_factor": 2} if workers else {}
     return DataLoader(
@@ -150,14 +149,14 @@ class Engine:
             return value.float().cpu()
 
 
-def run(engine: Callable[[Tensor], Tensor], pieces: Iterable[Piece], batch: int) -> Iterator[Whole]:
+def run(engine: Callable[[Tensor], Tensor], pieces: Iterable[Seen], batch: int) -> Iterator[Whole]:
     """Yield videos as they are complete.
 
     Clips of several videos fill a batch together where their sizes are equal. No more is held
     than the batch and the values of the videos that the workers are in the middle of.
     """
     open_: dict[int, Whole] = {}
-    waiting: list[Piece] = []
+    waiting: list[Seen] = []
     for piece in pieces:
         if piece.fault is not None:
             open_.pop(piece.index, None)
@@ -175,13 +174,13 @@ def run(engine: Callable[[Tensor], Tensor], pieces: Iterable[Piece], batch: int)
     assert not open_, "every video has a last piece"
 
 
-def _size(piece: Piece) -> tuple[int, ...]:
+def _size(piece: Seen) -> tuple[int, ...]:
     assert piece.clips is not None
     return tuple(piece.clips.shape[1:])
 
 
 def _flush(
-    engine: Callable[[Tensor], Tensor], waiting: list[Piece], open_: dict[int, Whole]
+    engine: Callable[[Tensor], Tensor], waiting: list[Seen], open_: dict[int, Whole]
 ) -> Iterator[Whole]:
     if not waiting:
         return

@@ -1,8 +1,7 @@
-"""Windows that slide over a long video, and the frames that a clip takes of each."""
+"""Windows that slide over a long video."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,44 +47,35 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Frames ``first`` to ``last`` (itself included) of a video, and those that the clip takes."""
+    """Frames ``first`` to ``last`` (itself included) of a video."""
 
     first: int
     last: int
-    indices: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Return how many frames it has."""
+        return self.last - self.first + 1
 
     def times(self, rate: float | None) -> tuple[float, float] | None:
         """Return start and end in seconds, where the rate is known."""
         return (self.first / rate, (self.last + 1) / rate) if rate else None
 
 
-def windows(count: int, frames: int, length: int, every: int) -> Iterator[Window]:
+def windows(count: int, length: int, every: int) -> Iterator[Window]:
     """Yield the windows of a video; together they hold every frame where ``every <= length``.
 
     They start at 0, ``every``, 2 ``every`` and so on; the last one is moved forward to end with
-    the video. A video that is shorter than a window is one window. A clip takes the middle frame
-    of each of so many equal parts of its window: with ``length = frames * stride`` these are
-    consecutive frames with a stride.
+    the video. A video that is shorter than a window is one window.
 
     Args:
         count: frames of the video, at least 1.
-        frames: frames of a clip.
         length: frames of a window.
         every: frames from one window's start to the next one's.
     """
     length = min(length, count)
     starts = range(0, count - length + 1, every)
     for start in starts:
-        yield _window(start, length, frames)
+        yield Window(start, start + length - 1)
     if starts[-1] + length < count:
-        yield _window(count - length, length, frames)
-
-
-def window_count(count: int, length: int, every: int) -> int:
-    """Return how many windows there are."""
-    return 1 if count <= length else 1 + math.ceil((count - length) / every)
-
-
-def _window(start: int, length: int, frames: int) -> Window:
-    indices = tuple(start + (2 * i + 1) * length // (2 * frames) for i in range(frames))
-    return Window(start, start + length - 1, indices)
+        yield Window(count - length, count - 1)

@@ -19,18 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from stspec.data.augment import Augmentation
 from stspec.data.open import open_sample
 from stspec.data.sample import Manifest, Sample
-from stspec.data.transforms import normalise
+from stspec.data.transforms import normalise, resize, to_clip
 from stspec.diagnostics import SpecError
 from stspec.inference.features import BROKEN, INDEX, extract, file_name, read_index
-from stspec.inference.prepare import Prepare
-from stspec.inference.stream import Engine, Piece, Slide, Stream, Whole, Windowed, loader, run
+from stspec.inference.stream import Engine, Seen, Sliding, Stream, Whole, loader, run
 from stspec.inference.windows import Length
 from tests.inference.made import make_video
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-PREPARE = Prepare(16, (16, 16))
+AUGMENTATION = Augmentation(frames=4, size=16, short_side=16)
 ABOUT = {"spec": "mean", "weights": "here"}
 
 
@@ -52,9 +52,9 @@ def folder_of(root: Path, *names: str, frames: int = 12) -> Manifest:
     return Manifest(root, samples, tuple(names))
 
 
-def windowed(length: int | None = None, every: int | None = None) -> Windowed:
+def windowed(length: int | None = None, every: int | None = None) -> Sliding:
     long = Length(length) if length else None
-    return Windowed(Slide(4, long, Length(every) if every else None), PREPARE)
+    return Sliding(AUGMENTATION, long, Length(every) if every else None)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -72,9 +72,9 @@ def test_a_file_and_a_line_for_each_video(tmp_path: Path, workers: int) -> None:
     assert found.shape == (3, 3, 4) and found.dtype == np.float32
     # Frames grow brighter, so the means of the lower right quarter do, window after window.
     with open_sample(manifest, manifest.samples[1]) as video:
-        clip = PREPARE(video.read([4, 5, 6, 7]))
-    expected = normalise(clip, MEAN, STD).mean((-2, -1))[0]
-    np.testing.assert_allclose(found[1], expected.numpy(), rtol=1e-5, atol=1e-6)
+        frames = video.read([4, 5, 6, 7])[:, :, 4:28]  # the middle of 24 x 32, then a third less
+    expected = normalise(to_clip(resize(frames, 16, 16))[None], MEAN, STD).mean((-2, -1))[0]
+    np.testing.assert_allclose(found[1], expected.numpy(), atol=0.05)
 
 
 def test_a_whole_video_is_one_clip(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_a_whole_video_is_one_clip(tmp_path: Path) -> None:
     (row,) = read_index(tmp_path / "out")
     tensors = load_file(tmp_path / "out" / row["file"])
     assert tensors["features"].dtype == torch.float16 and row["dtype"] == "float16"
-    assert tensors["features"].shape == (1, 3, 4)
-    assert tensors["frames"].tolist() == [[0, 11]] == row["windows"]
+    assert tensors["features"].shape == (3, 4) and set(tensors) == {"features"}
+    assert row["shape"] == [3, 4] and "windows" not in row
 
 
 def test_broken_videos_are_named_by_policy(tmp_path: Path) -> None:
@@ -210,11 +210,11 @@ def test_two_processes_cannot_write_in_one_folder(tmp_path: Path) -> None:
 def test_memory_is_flat_however_many_videos() -> None:
     most = 0
 
-    def pieces(videos: int) -> Iterator[Piece]:
+    def pieces(videos: int) -> Iterator[Seen]:
         for number in range(videos):
             for part in range(3):
                 clips = torch.zeros(1, 3, 2, 2, 2, dtype=torch.uint8)
-                yield Piece(number, 9, None, clips, None, last=part == 2)
+                yield Seen(number, 9, None, clips, None, last=part == 2)
 
     def once(clips: Tensor) -> Tensor:
         nonlocal most
@@ -237,8 +237,8 @@ def test_memory_is_flat_however_many_videos() -> None:
 def test_a_fault_drops_what_was_seen_of_its_video() -> None:
     clips = torch.zeros(1, 3, 2, 2, 2, dtype=torch.uint8)
 
-    def piece(index: int, last: bool, fault: str | None = None) -> Piece:
-        return Piece(index, 9, None, None if fault else clips, None, last, fault)
+    def piece(index: int, last: bool, fault: str | None = None) -> Seen:
+        return Seen(index, 9, None, None if fault else clips, None, last, fault)
 
     pieces = [piece(0, False), piece(1, False), piece(0, False), piece(0, True, "cut short"),
               piece(1, True), piece(2, True)]  # fmt: skip
@@ -257,7 +257,7 @@ def test_clips_of_other_sizes_do_not_share_a_batch() -> None:
 
     wide = torch.zeros(2, 3, 2, 2, 4, dtype=torch.uint8)
     tall = torch.zeros(2, 3, 2, 4, 2, dtype=torch.uint8)
-    pieces = [Piece(0, clips=wide), Piece(1, clips=tall), Piece(2, clips=tall)]
+    pieces = [Seen(0, clips=wide), Seen(1, clips=tall), Seen(2, clips=tall)]
     found: list[Whole] = list(run(note, pieces, 99))
     assert sizes == [(2, 3, 2, 2, 4), (4, 3, 2, 4, 2)]
     assert [w.values[0].shape for w in found] == [(2,)] * 3
