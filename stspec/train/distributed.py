@@ -47,6 +47,11 @@ class World:
             dist.barrier()
 
 
+def is_first() -> bool:
+    """Tell whether this process is the first that torchrun has started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def joined(device: str | None = None) -> Iterator[World]:
     """Join the processes that torchrun has started, and leave them in the end.

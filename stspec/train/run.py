@@ -129,20 +129,38 @@ def train(
         LeftEarly: (a SystemExit of status 75) when SIGTERM or SIGUSR1 told the run to leave; it
             has saved then.
     """
-    options = Options(
-        workers, device, tuple(track), save_steps, save_seconds, decoder, quiet
-    )  # fmt: skip
+    options = Options(workers, device, tuple(track), save_steps, save_seconds, decoder, quiet)
     check_trackers(options.track)
+    start = Start(None if weights is None else str(weights), importer, image)
     with joined(device) as world:
-        if resume is not None:
-            job = resumed(resume, target, overrides, feed, options)
-        else:
-            found = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-            start = Start(None if weights is None else str(weights), importer, image)
-            job = started(
-                target, data, found, overrides, run, seed, start, feed, lists or {}, options
-            )  # fmt: skip
+        job = make_job(
+            target, data, recipe, overrides, run, resume, seed, start, feed, lists or {}, options
+        )  # fmt: skip
         return carry_out(job, world, options)
+
+
+def make_job(
+    target: Network | Target | None,
+    data: Path | str | None,
+    recipe: Recipe | str | Path,
+    overrides: Overrides,
+    run: Path | str | None,
+    resume: Path | str | None,
+    seed: int,
+    start: Start,
+    feed: Feed | None,
+    lists: Mapping[str, Any],
+    options: Options,
+) -> Job:
+    """Return what `train` would do with these arguments.
+
+    Raises:
+        SpecError: if something is wrong with them, or they do not go together.
+    """
+    if resume is not None:
+        return resumed(resume, target, overrides, feed, options)
+    found = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    return started(target, data, found, overrides, run, seed, start, feed, lists, options)
 
 
 def started(
@@ -170,6 +188,10 @@ def started(
         about = {"path": str(Path(str(data)).resolve()), "lists": dict(lists)}
         feed = VideoFeed.open(about, recipe, seed, options.readers, options.decoder)
     network, notes = with_classes(network, len(feed.classes))
+    side = recipe.data.size
+    if side is not None and network.spec.model.clip.sides != (side, side):
+        network = load(network.spec.tree, [("clip.size", side)])
+        notes.append(f"clips of {side} x {side}, as the recipe has them")
     for phase in recipe.phases:
         with_frames(network, phase.frames)
     if network.spec.model.weights not in ("imagenet", "scratch") and start.weights is None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from stspec.data.augment import Augmentation
 from stspec.data.dataset import ClipDataset, Decoder
+from stspec.data.lists.splits import split_source
 from stspec.data.loader import Loader, eval_loader, train_loader
 from stspec.data.manifest import load_split, require_files
 from stspec.data.sample import Manifest
@@ -33,9 +34,11 @@ class VideoFeed:
         seed: int,
         workers: int,
         decoder: Decoder = "auto",
+        persistent: bool = True,
     ) -> None:
         self.training, self.validation = training, validation
         self.recipe, self.seed, self.workers, self.decoder = recipe, seed, workers, decoder
+        self.persistent = persistent
         self._loader: tuple[tuple[int, int, int], Loader] | None = None
 
     @classmethod
@@ -58,12 +61,9 @@ class VideoFeed:
         training = load_split(path, "train", **how)
         require_files(training)
         _require_labels(training)
-        try:
+        validation = None
+        if split_source(path, "val", needed=False) is not None:
             validation = load_split(path, "val", **how)
-        except SpecError as error:
-            if not _is_missing(error):
-                raise
-            validation = None
         if validation is not None:
             require_files(validation)
             if validation.classes != training.classes:
@@ -107,7 +107,7 @@ class VideoFeed:
             self.close()
             loader = train_loader(
                 self._dataset(self.training, network), batch=batch, rank=world.rank,
-                world=world.size, workers=self.workers, persistent=True,
+                world=world.size, workers=self.workers, persistent=self.persistent,
             )  # fmt: skip
             self._loader = key, loader
         for found in self._loader[1].start(epoch, first):
@@ -198,7 +198,3 @@ def _require_labels(manifest: Manifest) -> None:
             )
             help = "labels are counted from 0; name the classes with --classes"
             raise SpecError(Diagnostic("wrong-classes", message, help=help))
-
-
-def _is_missing(error: SpecError) -> bool:
-    return any(found.code in ("no-split", "missing-split") for found in error.diagnostics)

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from stspec.network import Network
 from stspec.rng import keyed, keyed_seed
 from stspec.runs.directory import Run
-from stspec.train import load_recipe, train
+from stspec.train import Recipe, load_recipe, train
 from stspec.train.distributed import World
 from stspec.train.feed import Batch
+from stspec.train.videos import VideoFeed
 
 CLASSES = 4
 
@@ -129,13 +130,23 @@ def tiny_train(run: Path | str, changes: dict[str, Any] | None = None, **options
     """Train the small network in a folder, or let it go on where there is a run already."""
     changes = dict(changes or {})
     network = spec(**changes.pop("spec", {}))
-    feed = options.pop("feed", None) or TinyFeed(**changes.pop("feed", {}))
-    changes.pop("feed", None)
+    sizes = changes.pop("feed", {})
+    recipe = load_recipe("motions", [*BASE.items(), *changes.items()])
+    videos = options.pop("videos", None)
+    feed = options.pop("feed", None) or (
+        video_feed(recipe=recipe, **videos) if videos else TinyFeed(**sizes)
+    )
     settings = {"quiet": True, "feed": feed, **options}
     if (Path(run) / "run.json").is_file():
         return train(resume=run, **settings)
-    recipe = load_recipe("motions", [*BASE.items(), *changes.items()])
     return train(network, recipe=recipe, run=run, **settings)
+
+
+def video_feed(data: Path, recipe: Recipe, workers: int, persistent: bool) -> VideoFeed:
+    """Videos of a folder, read by workers that stay or go."""
+    feed = VideoFeed.open({"path": str(data)}, recipe, 0, workers, "pyav")
+    feed.persistent = persistent
+    return feed
 
 
 if __name__ == "__main__":

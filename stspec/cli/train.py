@@ -1,0 +1,225 @@
+"""`stspec train`: from a spec and data to a run, or from a run onwards."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stspec.cli.data import KindOption
+from stspec.cli.screen import RIGHT, Column, paint, remark, size, table, width, write
+
+if TYPE_CHECKING:
+    from stspec.train.plan import Plan
+    from stspec.train.run import Job
+
+
+class DecoderOption(StrEnum):
+    """What decodes videos."""
+
+    AUTO = "auto"
+    PYAV = "pyav"
+    TORCHCODEC = "torchcodec"
+
+
+def train(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TARGET", help="A model's name, or a YAML file.", show_default=False
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR_OR_LIST",
+            help="A list of samples, or a folder with lists or with a folder per class.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="A recipe's name, or a YAML file.")] = "study2021",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Override a value of the spec or of the recipe, such as clip.frames=16 or "
+            "optimizer.lr=0.02. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run's folder; a new one under runs/.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Let a run go on.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    weights: Annotated[
+        Path | None, typer.Option(help="A checkpoint to start from.", show_default=False)
+    ] = None,
+    importer: Annotated[
+        str | None,
+        typer.Option(help="The code base of the checkpoint; recognised.", show_default=False),
+    ] = None,
+    image: Annotated[
+        bool, typer.Option("--image", help="The checkpoint is of an image network.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read videos; one a core.", show_default=False),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; the GPU, if any.", show_default=False)
+    ] = None,
+    save_every: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps between checkpoints; 10 minutes.", show_default=False),
+    ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="tensorboard, wandb, mlflow or trackio. Repeatable.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would run, and train nothing.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Where the list's paths start.", show_default=False)
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A file of class names.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        KindOption | None, typer.Option(help="What samples are made of.", show_default=False)
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="A frame's file: img_{:05d}.jpg.", show_default=False)
+    ] = None,
+    start: Annotated[
+        int | None, typer.Option(help="Number of the first frame's file.", show_default=False)
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="The list's form, where the guess is wrong.", show_default=False),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="space, comma, tab or semicolon.", show_default=False)
+    ] = None,
+    decoder: Annotated[DecoderOption, typer.Option(help="What decodes videos.")] = (
+        DecoderOption.AUTO
+    ),
+) -> None:
+    """Train a model on videos, or let a run go on after it was stopped.
+
+    A run is a folder: spec, recipe, log, weights, checkpoints. After a kill at any moment
+    `stspec train --resume RUN` goes on as if nothing had been: on a processor bit for bit.
+    Several processes: torchrun --nproc_per_node 2 -m stspec.cli train ...
+
+    Exit status: 0 trained; 2 error; 75 told to leave by SIGTERM or SIGUSR1, and saved.
+    """
+    if (resume is None) == (target is None):
+        raise typer.BadParameter("name a spec to train, or a run to --resume", param_hint="TARGET")
+    if target is not None and data is None:
+        raise typer.BadParameter("name a list or a folder of videos", param_hint="--data")
+    from stspec.train import run as running
+    from stspec.train.recipe import load_recipe, split_overrides
+    from stspec.train.signals import LeftEarly
+
+    lists = _lists(root, classes, kind, template, start, form, separator)
+    theirs, ours = split_overrides(sets or ())
+    if resume is not None and (theirs or ours):
+        help = "a run goes on as it was started"
+        raise typer.BadParameter(help, param_hint="--set")
+    options: dict[str, Any] = {
+        "recipe": load_recipe(recipe, ours),
+        "overrides": theirs,
+        "run": run,
+        "resume": resume,
+        "seed": seed,
+        "lists": lists,
+    }
+    if dry_run:
+        job = running.make_job(
+            target, data, options["recipe"], theirs, run, resume, seed,
+            running.Start(str(weights) if weights else None, importer, image), None, lists,
+            running.Options(workers, device, decoder=decoder.value),
+        )  # fmt: skip
+        _tell(job)
+        return
+    try:
+        done = running.train(
+            target, data, weights=weights, importer=importer, image=image, workers=workers,
+            device=device, track=track or (), save_steps=save_every, decoder=decoder.value,
+            **options,
+        )  # fmt: skip
+    except LeftEarly as leaving:
+        remark(f"saved at step {leaving.step}; `stspec train --resume {leaving.folder}` goes on")
+        raise
+    from stspec.train.distributed import is_first
+
+    if is_first():
+        write(_summary(done.folder))
+
+
+def _summary(folder: Path) -> str:
+    import json
+
+    from stspec.diagnostics import display_path
+
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("val") or {}
+    named = ("top1", "top5", "mean_class", "mean_ap")
+    shown = [f"{name} {metrics[name]:.1%}" for name in named if metrics.get(name) is not None]
+    return f"{display_path(folder)}: {', '.join(shown) or 'trained; nothing to test on'}"
+
+
+def _lists(
+    root: Path | None, classes: Path | None, kind: KindOption | None, template: str | None,
+    start: int | None, form: str | None, separator: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return how lists are read, as a run remembers it: paths in full."""
+    given = {
+        "root": str(root.resolve()) if root else None,
+        "classes": str(classes.resolve()) if classes else None,
+        "kind": kind.value if kind else None,
+        "template": template,
+        "start": start,
+        "form": form,
+        "separator": separator,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _tell(job: Job) -> None:
+    from stspec.train.distributed import World
+    from stspec.train.plan import plan
+
+    found = plan(job, World())
+    ink = paint()
+    clips = f"{found.clips} clips of {len(job.feed.classes)} classes"
+    title = f"{ink(job.network.name, 'bold')} by the recipe {ink(job.recipe.name, 'bold')}"
+    write(f"{title}, on {clips}: {found.total_steps} steps\n")
+    write(_table(found))
+    for stage in found.stages:
+        write(f"temporal receptive field: {stage.reach}")
+    for note in [*job.notes, *found.notes]:
+        write(note)
+    write("memory is an estimate, of one process: weights, gradients, momenta and all activations")
+
+
+def _table(found: Plan) -> str:
+    columns = [
+        Column("stage"), Column("clip"), Column("epochs", RIGHT), Column("batch", RIGHT),
+        Column("at once", RIGHT), Column("steps", RIGHT), Column("lr", RIGHT),
+        Column("memory", RIGHT),
+    ]  # fmt: skip
+    rows = [
+        (
+            str(number), f"{s.frames}x{s.size[0]}x{s.size[1]}", str(s.epochs), str(s.batch),
+            str(s.at_once), str(s.epochs * s.steps), f"{s.peak:.4g}", size(s.memory),
+        )
+        for number, s in enumerate(found.stages, 1)
+    ]  # fmt: skip
+    return table(columns, rows, width(), paint())
