@@ -89,8 +89,9 @@ class PyavVideo:
 
     @property
     def timed(self) -> bool:
-        """Tell whether the container says when each frame is shown."""
-        return self._table.ordered and self._opened().format.name != "avi"
+        """Tell whether the container is one that says, for itself, when each frame is shown."""
+        name = self._opened().format.name
+        return self._table.ordered and name.startswith(("mov,", "matroska"))
 
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return frames as uint8 (len(indices), H, W, 3), in the order asked for.
@@ -168,9 +169,9 @@ class PyavVideo:
         except av.FFmpegError:
             pass  # told below, unless the long way succeeds
         if missing:
-            # A cut that was not clean: everything from the start, as a player does.
-            stop = max(table.order[i] for i in missing.values()) + 1
-            for frame in self._decode(0, stop):
+            # A cut that was not clean: everything from start to end, as a player does. Ending
+            # early, the decoder would give a frame before for one that is damaged.
+            for frame in self._decode(0, len(table.pts)):
                 if frame.pts in missing:
                     yield missing.pop(frame.pts), frame
 
@@ -238,33 +239,32 @@ class PyavVideo:
                 packet.pts = table.pts[position]
                 yield position, packet
             return
-        position = 0
-        places = {place: i for i, place in enumerate(table.places) if place is not None}
-        for number, packet in enumerate(self._from(start, places)):
-            position = places.get(packet.pos or 0, -1) if not number else position + 1
+        for position, packet in self._again(start):
             if position >= stop:
                 return
             if position >= start:
                 packet.pts = table.pts[position]
                 yield position, packet
 
-    def _from(self, start: int, places: dict[int, int]) -> Iterator[Packet[VideoStream]]:
+    def _again(self, start: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Yield packets of the file from one at or before a position."""
-        container, stream = self._opened(), self._stream
-        time = self._table.times[start]
-        for target in (time, None):
-            if target is None:
-                container.seek(0)
-            else:
-                container.seek(target, stream=stream)
+        container, stream, table = self._opened(), self._stream, self._table
+        time = table.times[start]
+        places = {place: i for i, place in enumerate(table.places) if place is not None}
+        if time is not None and len(places) == len(table.places):
+            container.seek(time, stream=stream)
             packets = (packet for packet in container.demux(stream) if packet.size)
             first = next(packets, None)
-            at = places.get(first.pos if first and first.pos is not None else -1)
+            at = places.get(first.pos) if first is not None and first.pos is not None else None
             if first is not None and at is not None and at <= start:
-                yield first
-                yield from packets
+                yield at, first
+                yield from enumerate(packets, at + 1)
                 return
-        raise Unreadable("it cannot be read a second time")
+        # No place to tell packets apart by, or a seek that went astray: from the start.
+        with _open(Path(self._path)) as fresh:
+            whole = fresh.streams[stream.index]
+            assert whole.type == "video"
+            yield from enumerate(packet for packet in fresh.demux(whole) if packet.size)
 
     def _convert(self, index: int, frame: VideoFrame) -> Tensor:
         """Return a frame as (H, W, 3), turned as its camera was held."""
@@ -338,6 +338,8 @@ def told(path: str) -> Iterator[None]:
 
 def _words(error: Exception) -> str:
     """Return an error in one line, without the file's name, which is told anyway."""
+    if isinstance(error, EOFError):
+        return "it ends too soon"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     line = " ".join(str(text).split())
     return line[:1].lower() + line[1:]
