@@ -179,15 +179,18 @@ class PyavVideo:
         """Yield wanted frames, counted as the decoder gives them."""
         start = max((key for key in self._table.keys if key <= wanted[0]), default=0)
         left, found = set(wanted), start
+        last = self._count - 1 in left
         with closing(self._decode(start, len(self._table.pts))) as frames:
             for frame in frames:
                 if found in left:
                     left.discard(found)
                     yield found, frame
                 found += 1
-                if not left:
+                if not left and not last:
                     return
-        raise Unreadable(f"it promises {self._count} frames, {found} can be decoded")
+        # Packets may lie; who reads to the end learns it.
+        if found != self._count:
+            raise Unreadable(f"it promises {self._count} frames, {found} can be decoded")
 
     def _stretches(self, wanted: list[int]) -> list[tuple[int, int]]:
         """Return which packets to decode for frames in order: from a key frame to the last one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,3 +88,15 @@ def decode_all(path: Path) -> NDArray[np.uint8]:
         stream.thread_type = "NONE"
         frames = container.decode(stream)
         return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]).astype(np.uint8)
+
+
+def count_all(path: Path) -> int:
+    """How many frames a player shows, which goes on after errors."""
+    count = 0
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        for packet in container.demux(stream):
+            with suppress(av.FFmpegError):
+                count += len(packet.decode())
+    return count
