@@ -164,11 +164,8 @@ def _open(
     known = run.classes if run is not None else sidecar_classes(weights)
     manifest = _manifest(run, target, data, split, classes or known, root)
     require_files(manifest)
-    plain: dict[str, Any] = {
-        n: v.value if isinstance(v, StrEnum) else v for n, v in changes.items()
-    }
     tested = open_tested(
-        target, weights, sets, importer, recipe, views, classes=len(manifest.classes), **plain
+        target, weights, sets, importer, recipe, views, classes=len(manifest.classes), **changes
     )
     check_classes(tested.model, manifest.classes, manifest.source or "the data")
     return tested, manifest

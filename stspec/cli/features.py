@@ -106,7 +106,7 @@ def features(
     The same command goes on where it was interrupted, even killed. Videos that cannot be read
     are named in broken.jsonl and are not in the index.
     """
-    from stspec.cli.models import open_tested, plain
+    from stspec.cli.models import open_tested
     from stspec.cli.screen import write
     from stspec.diagnostics import display_path
     from stspec.inference.features import extract
@@ -118,7 +118,7 @@ def features(
     manifest = _manifest(source, root)
     tested = open_tested(
         model, weights, sets, importer, recipe, views, needed=lambda n, m: _needed(n, m, at),
-        sampling=plain(sampling), stride=stride, size=size,
+        sampling=sampling, stride=stride, size=size,
     )  # fmt: skip
     network, testing = tested.model.network, tested.testing
     tap = find_tap(network, tested.model.module, at)

@@ -96,25 +96,40 @@ def open_tested(
     *,
     classes: int | None = None,
     needed: Callable[[Network, nn.Module], set[str]] | None = None,
-    **changes: Any,
+    sampling: StrEnum | None = None,
+    stride: int | None = None,
+    size: int | None = None,
+    fuse: StrEnum | None = None,
+    by: StrEnum | None = None,
 ) -> Tested:
-    """Open a model and its protocol of testing.
+    """Open a model and its protocol of testing: the recipe's, with what is given in its place.
 
     Raises:
         SpecError: if either is wrong.
     """
     from stspec.evaluate.model import open_model
-    from stspec.evaluate.testing import testing
+    from stspec.evaluate.testing import Testing
     from stspec.evaluate.views import Views
     from stspec.train.recipe import DEFAULT, load_recipe
+    from stspec.train.videos import augmentation
 
     seen = Views.parse(views) if views is not None else None
     model = open_model(
         target, weights, sets or (), importer=importer, classes=classes, needed=needed
     )
     own = str(model.run.folder / "recipe.yaml") if model.run is not None else DEFAULT
-    plain = load_recipe(recipe or own).model_dump()
-    return Tested(model, testing(plain, model.network, views=seen, **changes))
+    changes: dict[str, Any] = {
+        "test.clips": seen and seen.clips, "test.crops": seen and seen.crops,
+        "test.sampling": plain(sampling), "test.size": size, "test.fuse": plain(fuse),
+        "test.by": plain(by), "data.stride": stride,
+    }  # fmt: skip
+    given = [(path, value) for path, value in changes.items() if value is not None]
+    found = load_recipe(recipe or own, given)
+    mean, std = found.data.statistics(model.network.spec.model.clip.channels)
+    seeing = augmentation(found, model.network, ())
+    return Tested(
+        model, Testing(seeing, tuple(mean), tuple(std), found.test.fuse, found.test.by)
+    )  # fmt: skip
 
 
 def class_names(model: Model, file: Path | None) -> tuple[str, ...]:

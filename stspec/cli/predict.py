@@ -26,6 +26,7 @@ from stspec.cli.options import Set
 
 if TYPE_CHECKING:
     from stspec.cli.screen import Paint
+    from stspec.evaluate.model import Model
     from stspec.inference.predict import Guess, Prediction
     from stspec.inference.windows import Length
 
@@ -80,7 +81,7 @@ def predict(
 
     Exit status 1: some videos cannot be read; the others are told all the same.
     """
-    from stspec.cli.models import class_names, open_tested, plain
+    from stspec.cli.models import class_names, open_tested
     from stspec.inference.predict import predict as recognise
     from stspec.inference.stream import Engine
     from stspec.output import write_output
@@ -89,7 +90,7 @@ def predict(
     length, step = lengths(window, every)
     tested = open_tested(
         model, weights, sets, importer, recipe, views,
-        sampling=plain(sampling), stride=stride, size=size,
+        sampling=sampling, stride=stride, size=size,
     )  # fmt: skip
     names = class_names(tested.model, classes)
     with joined(device) as world:
@@ -100,7 +101,7 @@ def predict(
         found = []
         for prediction in recognise(
             engine, tested.testing, videos, names, top=top, length=length, every=step,
-            batch=batch, workers=workers,
+            batch=batch, workers=workers, multi_label=_is_multi_label(tested.model),
         ):  # fmt: skip
             found.append(prediction)
             if not json:
@@ -128,6 +129,10 @@ def lengths(window: str | None, every: str | None) -> tuple[Length | None, Lengt
         raise SpecError(Diagnostic("no-window", "--every goes with --window", help=help))
     length = Length.parse(window, "--window") if window is not None else None
     return length, Length.parse(every, "--every") if every is not None else None
+
+
+def _is_multi_label(model: Model) -> bool:
+    return model.run is not None and bool(model.run.data.get("multi_label"))
 
 
 def _json(found: list[Prediction]) -> str:

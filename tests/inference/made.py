@@ -24,6 +24,9 @@ classes: 3
 """
 
 
+CLASSES = ("up", "down", "left")
+
+
 def make_video(
     path: Path, frames: int = 12, rate: int = 8, size: tuple[int, int] = (32, 24)
 ) -> Path:
@@ -50,5 +53,5 @@ def make_model(folder: Path, seed: int = 0) -> tuple[Path, Path]:
     module = build_module(load(str(spec)))
     for parameter in module.parameters():
         parameter.data.uniform_(-0.5, 0.5)
-    write_safetensors(weights, module.state_dict(), {"classes": ["up", "down", "left"]})
+    write_safetensors(weights, module.state_dict(), {"classes": list(CLASSES)})
     return spec, weights
