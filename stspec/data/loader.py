@@ -43,7 +43,12 @@ class Loader(DataLoader[Any]):
     """A loader of batches that raises in the main process, by name, what workers could not read."""
 
     def __init__(
-        self, dataset: ClipDataset, plan: TrainPlan | ViewPlan, workers: int, persistent: bool
+        self,
+        dataset: ClipDataset,
+        plan: TrainPlan | ViewPlan,
+        workers: int,
+        persistent: bool,
+        pin_memory: bool,
     ) -> None:
         self.plan = plan
         self._broken: Broken = dataset.broken
@@ -54,6 +59,7 @@ class Loader(DataLoader[Any]):
             collate_fn=_collate,
             worker_init_fn=_start_worker,
             persistent_workers=persistent and workers > 0,
+            pin_memory=pin_memory,
             # Without one of its own it would draw from the global generator.
             generator=torch.Generator(),
         )
@@ -134,6 +140,7 @@ def train_loader(
     first_batch: int = 0,
     workers: int = 0,
     persistent: bool = False,
+    pin_memory: bool = False,
 ) -> Loader:
     """Return a loader of an epoch's batches, or of its rest.
 
@@ -146,6 +153,7 @@ def train_loader(
         first_batch: where to begin in it.
         workers: processes that read; 0 reads in this one.
         persistent: the workers stay for further epochs.
+        pin_memory: batches lie where a GPU can fetch them while it works.
 
     Raises:
         SpecError: if the batch cannot be shared equally, or is larger than the data set.
@@ -168,11 +176,17 @@ def train_loader(
             )
         )
     plan = TrainPlan(dataset, batch, rank, world, epoch, first_batch)
-    return Loader(dataset, plan, workers, persistent)
+    return Loader(dataset, plan, workers, persistent, pin_memory)
 
 
 def eval_loader(
-    dataset: ClipDataset, *, batch: int, rank: int = 0, world: int = 1, workers: int = 0
+    dataset: ClipDataset,
+    *,
+    batch: int,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> Loader:
     """Return a loader of every view of the samples of this rank, none twice, nothing padded.
 
@@ -182,12 +196,14 @@ def eval_loader(
         rank: which share of the samples.
         world: number of ranks.
         workers: processes that read; 0 reads in this one.
+        pin_memory: batches lie where a GPU can fetch them while it works.
 
     Raises:
         SpecError: if the batch is not positive.
     """
     _check(batch, rank, world)
-    return Loader(dataset, ViewPlan(dataset, batch, rank, world), workers, persistent=False)
+    plan = ViewPlan(dataset, batch, rank, world)
+    return Loader(dataset, plan, workers, persistent=False, pin_memory=pin_memory)
 
 
 def _check(batch: int, rank: int, world: int) -> None:

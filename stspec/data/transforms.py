@@ -58,11 +58,18 @@ def resize(
             planes, (height, width), mode=filter, align_corners=False, antialias=antialias
         )
     else:
-        exact = F.interpolate(
-            planes.float(), (height, width), mode=filter, align_corners=False, antialias=antialias
-        )
-        out = exact.round_().clamp_(0, 255).to(torch.uint8)
+        out = _resize_elsewhere(planes, (height, width), filter, antialias)
     return out.permute(0, 2, 3, 1)
+
+
+def _resize_elsewhere(
+    planes: Tensor, size: tuple[int, int], filter: Filter, antialias: bool
+) -> Tensor:
+    """Return planes (T, C, *size) on a device that interpolates no integers; rounded once."""
+    exact = F.interpolate(
+        planes.float(), size, mode=filter, align_corners=False, antialias=antialias
+    )
+    return exact.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def crop(frames: Tensor, box: Box) -> Tensor:

@@ -58,6 +58,16 @@ def test_resizing_is_torchvisions(
     assert (out[0] != wanted).float().mean() < 0.02
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("smooth", [True, False])
+def test_devices_without_integers_differ_by_rounding_alone(
+    frames: Tensor, smooth: bool, size: tuple[int, int]
+) -> None:
+    out = tf._resize_elsewhere(frames.permute(0, 3, 1, 2), size, "bilinear", smooth)
+    here = tf.resize(frames, *size, "bilinear", smooth).permute(0, 3, 1, 2)
+    assert (out.int() - here.int()).abs().max() <= 1
+
+
 def test_frames_do_not_mix(frames: Tensor) -> None:
     together = tf.resize(frames, 24, 32)
     for frame, alone in zip(together, frames, strict=True):
