@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +104,9 @@ def _is_of_others(error: RuntimeError) -> bool:
 
 
 def _lost() -> SpecError:
+    # torchrun tells those that are left to end, which must not keep them from saying why.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     message = "another process of this run has ended, so this one ends too"
     help = "its own message says why; `stspec train --resume` goes on from the last checkpoint"
     return SpecError(Diagnostic("lost-process", message, help=help))

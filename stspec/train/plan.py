@@ -114,7 +114,7 @@ def _stage(job: Planned, recipe: Recipe, phase: Stage, world: World) -> StagePla
     network = with_frames(job.network, phase.frames)
     clip = network.spec.model.clip
     assert phase.batch and phase.accumulate and phase.epochs and phase.lr and phase.schedule
-    check_shares(phase.batch, phase.accumulate, world.size)
+    check_shares(phase.batch, phase.accumulate, world.size, recipe.mixup > 0)
     at_once = phase.batch // (phase.accumulate * world.size)
     base = phase.schedule.base_batch
     rule = f"{phase.lr:g} x {phase.batch} / {base}" if base else f"{phase.lr:g}"

@@ -268,24 +268,7 @@ def load_recipe(
     for change in changes:
         tree = put(tree, change)
     name = Scalar("name", tree.span), Scalar(path.stem, tree.span)
-    recipe = validate(Mapping((name, *tree.entries), tree.span, tree.origin), Recipe)
-    _check(recipe, tree)
-    return recipe
-
-
-def _check(recipe: Recipe, tree: Mapping) -> None:
-    """Refuse a batch that cannot be cut as the recipe says."""
-    for phase in recipe.phases:
-        assert phase.batch is not None and phase.accumulate is not None
-        if phase.batch % phase.accumulate:
-            node = tree.get("accumulate") or tree
-            message = f"a batch of {phase.batch} cannot be cut into {phase.accumulate} equal parts"
-            label = (Label(node.span, "must divide the batch"),)
-            raise SpecError(Diagnostic("uneven-batch", message, label))
-        if recipe.mixup and phase.batch // phase.accumulate % 2:
-            message = "mixup pairs neighbours, so the parts of a batch must be even"
-            node = tree.get("batch") or tree
-            raise SpecError(Diagnostic("uneven-batch", message, (Label(node.span, ""),)))
+    return validate(Mapping((name, *tree.entries), tree.span, tree.origin), Recipe)
 
 
 def _read(path: Path, chain: tuple[Path, ...]) -> Mapping:

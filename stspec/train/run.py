@@ -270,6 +270,8 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
     folder = RunFolder(_folder(job, world))
     found = environment(world.device, world.size)
     with ExitStack() as stack:
+        leaving = Leaving()
+        stack.enter_context(leaving.listening())
         stack.callback(job.feed.close)
         if world.is_first:
             _take(folder, job, found)
@@ -287,8 +289,6 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
         about = {"spec": job.network.name, "recipe": job.recipe.name, "seed": job.seed}
         trackers = Trackers(names, folder.folder, about, shown.note)
         stack.callback(trackers.close)
-        leaving = Leaving()
-        stack.enter_context(leaving.listening())
         loop = Loop(
             job.network, job.recipe, job.feed, folder, world, job.seed, log, shown,
             Clock(steps.total_steps), trackers, leaving, found, options.save_steps,

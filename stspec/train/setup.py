@@ -104,20 +104,28 @@ def steps_of(count: int, batch: int) -> int:
     return count // batch
 
 
-def check_shares(batch: int, accumulate: int, world: int) -> None:
+def check_shares(batch: int, accumulate: int, world: int, even: bool) -> None:
     """Refuse a batch that cannot be shared equally.
+
+    Args:
+        batch: clips of a step.
+        accumulate: parts that each process computes one after the other.
+        world: number of processes.
+        even: whether parts must hold pairs, as mixup needs.
 
     Raises:
         SpecError: naming a batch that can.
     """
-    if batch % (accumulate * world):
-        parts = accumulate * world
+    parts = accumulate * world * (2 if even else 1)
+    if batch % parts:
+        pairs = " of whole pairs (mixup)" if even else ""
+        processes = "1 process" if world == 1 else f"{world} processes"
+        each = "1 part" if accumulate == 1 else f"{accumulate} parts"
         message = (
-            f"a batch of {batch} cannot be shared equally by {world} processes in "
-            f"{accumulate} parts each"
+            f"a batch of {batch} cannot be shared equally by {processes}, in {each} each{pairs}"
         )
-        nearest = max(parts, round(batch / parts) * parts)
-        raise SpecError(Diagnostic("uneven-batch", message, help=f"--set batch={nearest}"))
+        near = max(parts, round(batch / parts) * parts)
+        raise SpecError(Diagnostic("uneven-batch", message, help=f"--set batch={near}"))
 
 
 def build_stage(loop: Loop, number: int, module: nn.Module) -> Stage:
@@ -132,7 +140,7 @@ def build_stage(loop: Loop, number: int, module: nn.Module) -> Stage:
     clip = network.spec.model.clip
     assert phase.batch and phase.accumulate and phase.epochs and phase.lr
     assert phase.schedule is not None and phase.norm is not None
-    check_shares(phase.batch, phase.accumulate, world.size)
+    check_shares(phase.batch, phase.accumulate, world.size, recipe.mixup > 0)
     steps = steps_of(loop.feed.count, phase.batch)
     module = module.to(world.device)
     if recipe.channels_last:

@@ -6,6 +6,8 @@ python -m tests.train.tiny RUN '{"epochs": 2, ...}'
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stspec.diagnostics import SpecError
 from stspec.network import Network
 from stspec.rng import keyed, keyed_seed
 from stspec.runs.directory import Run
 from stspec.train import Recipe, load_recipe, train
 from stspec.train.distributed import World
 from stspec.train.feed import Batch
+from stspec.train.step import Stepper
 from stspec.train.videos import VideoFeed
 
 CLASSES = 4
@@ -149,7 +153,25 @@ def video_feed(data: Path, recipe: Recipe, workers: int, persistent: bool) -> Vi
     return feed
 
 
+def _die_at(rank: str, step: int) -> None:
+    """Let one of several processes be killed at a step."""
+    own = Stepper.step
+
+    def deadly(self: Stepper, batch: Batch, number: int, asked: bool) -> Tensor:
+        if number == step and os.environ.get("RANK") == rank:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return own(self, batch, number, asked)
+
+    setattr(Stepper, "step", deadly)  # noqa: B010 (mypy knows that methods stay)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    tiny_train(sys.argv[1], given.pop("recipe", {}), **given)
+    if "TINY_DIES" in os.environ:
+        who, when = os.environ["TINY_DIES"].split(":")
+        _die_at(who, int(when))
+    try:
+        tiny_train(sys.argv[1], given.pop("recipe", {}), **given)
+    except SpecError as error:
+        sys.exit(str(error))
