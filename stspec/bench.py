@@ -135,6 +135,25 @@ def is_users(text: str) -> bool:
     return text.rpartition(":")[0].endswith(".py")
 
 
+def set_threads(count: int) -> None:
+    """Let torch compute with so many threads."""
+    torch.set_num_threads(count)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        SpecError: if torch cannot use it.
+    """
+    try:
+        torch.zeros(1, device=device)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        message = f"there is no device `{device}`: {reason}"
+        raise SpecError(Diagnostic("no-device", message, help="use --device cpu")) from error
+
+
 def measure(
     subjects: Sequence[Subject],
     cases: Sequence[Case],

@@ -79,14 +79,12 @@ def bench(
     Ratios are the medians over rounds of a latency by the first model's. Weights are fresh, and
     clips random: neither changes the speed.
     """
-    import torch
-
-    from stspec.bench import machine, measure, to_json
+    from stspec.bench import check_device, machine, measure, set_threads, to_json
     from stspec.output import write_output
 
-    _check_device(device)
+    check_device(device)
     if threads is not None:
-        torch.set_num_threads(threads)
+        set_threads(threads)
     subjects = _subjects(target, sets or [], against or [])
     cases = _cases(batch or [1], frames or [None], precision, layout, compiled)
     where = machine(device)
@@ -121,24 +119,6 @@ def _cases(
         Case(b, f, p.value, m.value, c)
         for f, b, p, m, c in product(frames, batches, numbers, memory, modes)
     ]
-
-
-def _check_device(device: str) -> None:
-    """Refuse a device that is not there.
-
-    Raises:
-        SpecError: if torch cannot use it.
-    """
-    import torch
-
-    from stspec.diagnostics import Diagnostic, SpecError
-
-    try:
-        torch.zeros(1, device=device)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        message = f"there is no device `{device}`: {reason}"
-        raise SpecError(Diagnostic("no-device", message, help="use --device cpu")) from error
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from stspec.evaluate.predictions import Predictions
     from stspec.runs.directory import Run
     from stspec.train.distributed import World
+
+
+SECONDS = 10.0
+"""Between two remarks on how far it is."""
 
 
 class Fuse(StrEnum):
@@ -131,9 +136,10 @@ def evaluate(
         found = replace(found, **_given(fuse=fuse, by=by))
         _tell(found, found.metrics(), None, json)
         return
+    from stspec.evaluate.faults import explained
     from stspec.train.distributed import joined
 
-    with joined(device) as world:
+    with explained(batch), joined(device) as world:
         opened = _open(target, weights, data, split, sets, importer, recipe, views, classes, root,
                        sampling=sampling, stride=stride, size=size, fuse=fuse, by=by)  # fmt: skip
         found = _run(*opened, broken, batch, workers, precision, world)
@@ -220,7 +226,31 @@ def _run(
         rank=world.rank,
         world=world.size,
         about={**tested.model.about, **testing.about, "data": manifest.digest},
+        progress=_progress(len(loader) * batch) if world.is_first else None,
     )
+
+
+def _progress(views: int) -> Callable[[int], None]:
+    """Return what tells now and then how many views of this process are done."""
+    import time
+
+    from stspec.cli.screen import remark
+
+    start = last = time.monotonic()
+    done = 0
+
+    def tell(count: int) -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last >= SECONDS:
+            last = now
+            rate = done / (now - start)
+            remark(
+                f"{done} of {views} views, {rate:.3g} a second, {(views - done) / rate:.0f} s left"
+            )
+
+    return tell
 
 
 def _write(found: Predictions, path: Path, json: bool) -> None:

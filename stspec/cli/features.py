@@ -109,6 +109,7 @@ def features(
     from stspec.cli.models import open_tested
     from stspec.cli.screen import write
     from stspec.diagnostics import display_path
+    from stspec.evaluate.faults import explained
     from stspec.inference.features import extract
     from stspec.inference.stream import Engine, Sliding
     from stspec.inference.taps import find_tap, watch
@@ -127,7 +128,7 @@ def features(
         "window": str(length) if length else None, "every": str(step) if step else None,
         "precision": precision.value,
     }  # fmt: skip
-    with joined(device) as world:
+    with explained(batch), joined(device) as world:
         module = tested.model.module.to(world.device)
         with watch(module, tap, pool=pool.value) as seen:
             engine = Engine(

@@ -82,6 +82,7 @@ def predict(
     Exit status 1: some videos cannot be read; the others are told all the same.
     """
     from stspec.cli.models import class_names, open_tested
+    from stspec.evaluate.faults import explained
     from stspec.inference.predict import predict as recognise
     from stspec.inference.stream import Engine
     from stspec.output import write_output
@@ -93,7 +94,7 @@ def predict(
         sampling=sampling, stride=stride, size=size,
     )  # fmt: skip
     names = class_names(tested.model, classes)
-    with joined(device) as world:
+    with explained(batch), joined(device) as world:
         engine = Engine(
             tested.model.module.to(world.device), tested.testing.mean, tested.testing.std,
             precision.value,

@@ -17,6 +17,7 @@ from stspec.data.sample import Manifest, Sample
 from stspec.data.sampling import Sampling
 from stspec.data.video import DecodeError
 from stspec.diagnostics import SpecError
+from stspec.evaluate.faults import explained
 from stspec.evaluate.predictions import Predictions
 from stspec.evaluate.runner import evaluate
 from stspec.evaluate.views import Views
@@ -140,3 +141,23 @@ def test_the_order_of_batches_does_not_matter_and_the_mode_is_kept() -> None:
                      progress=seen.append)  # fmt: skip
     assert found.ids == ("v0", "v1") and seen == [1] * 4
     assert module.training and modes == [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "use --batch 4"),
+        (MemoryError(), "8 clips were computed at once"),
+        (RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory: you"), "--batch 4"),
+        (RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed."), "fewer --workers"),
+    ],
+)
+def test_a_machine_that_is_too_small_is_told(error: Exception, words: str) -> None:
+    with pytest.raises(SpecError) as caught, explained(8):
+        raise error
+    assert words in " ".join(str(caught.value).split())
+
+
+def test_other_errors_are_left_alone() -> None:
+    with pytest.raises(RuntimeError, match="another"), explained(8):
+        raise RuntimeError("another")
