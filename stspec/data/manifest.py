@@ -22,7 +22,7 @@ from stspec.data.lists.classes import (
     read_classes,
     unknown_labels,
 )
-from stspec.data.lists.columns import VIDEO_SUFFIXES
+from stspec.data.lists.columns import VIDEO_SUFFIXES, is_number
 from stspec.data.lists.entry import Entry, Parsed
 from stspec.data.lists.folders import parse_folders
 from stspec.data.lists.forms import Given, parse_list
@@ -103,7 +103,7 @@ def load_split(
         found = load_manifest(source, root=root)
         return found if split == "train" else _same_classes(found, data, given)
     parsed, places = _parse(source, given)
-    known = _classes(classes, source, parsed)
+    known = _classes(classes, source, replace(parsed, classes=()))
     if known is None:
         known = _shared_classes(data, source, parsed, given)
     return _manifest(source, parsed, places, known, given)
@@ -147,8 +147,10 @@ def require_files(manifest: Manifest) -> None:
         return
     several = f"{len(missing)} files are" if len(missing) > 1 else "a file is"
     message = f"{several} missing of {display_path(manifest.source or manifest.root)}"
-    names = "\n".join(display_path(manifest.root / name) for name in missing)
-    raise SpecError(Diagnostic("missing-files", message, help=f"not there:\n{names}"))
+    help = "mend the list or `root`; `stspec data index --broken skip` leaves them out"
+    names = [display_path(manifest.root / name) for name in missing]
+    told = [Diagnostic("missing-file", name) for name in names]
+    raise SpecError(Diagnostic("missing-files", message, help=help), *told)
 
 
 class _Given:
@@ -207,17 +209,16 @@ def _shared_classes(data: Path, source: Path, parsed: Parsed, given: _Given) -> 
     Raises:
         SpecError: if a part has classes by name that the training data lack.
     """
-    entries = list(parsed.entries)
     others = [other_list(data, source, part) for part in ("train", "val", "test")]
-    for other in others:
-        if other is not None:
-            entries += _parse(other, given)[0].entries
-    train = others[0] or source
-    shared = gather_classes(entries)
-    first = gather_classes(_parse(train, given)[0].entries) if others[0] else shared
-    if set(first.names) != set(shared.names) and not all(n.isdigit() for n in shared.names):
+    parts = [_parse(other, given)[0] if other else None for other in others]
+    train = parts[0] or parsed
+    if train.classes:
+        return named(train.classes)
+    first = gather_classes(train.entries)
+    if not all(is_number(name) for name in first.names):
         return first  # a name that training never sees is told as a label without a class
-    return shared
+    every = [parsed, *(part for part in parts if part is not None)]
+    return gather_classes(entry for part in every for entry in part.entries)
 
 
 def _same_classes(found: Manifest, data: Path, given: _Given) -> Manifest:
