@@ -1,1 +1,4 @@
-"""Videos as models see them: lists, decoding, sampling, augmentation, loading."""
+"""Videos as models see them: lists, decoding, sampling, augmentation, loading.
+
+May import `diagnostics`, `output`, `rng`. What lists or parses imports no torch.
+"""

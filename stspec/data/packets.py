@@ -8,7 +8,7 @@ to the decoder (`Table.ordered` is false).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,11 +64,20 @@ def scan(container: InputContainer, stream: VideoStream) -> Table:
     Raises:
         av.FFmpegError: if the file breaks off or is damaged.
     """
-    table = Table()
-    codec = stream.codec_context.name
-    look = _Look(codec, container.format.name)
-    held = 0
-    for packet in container.demux(stream):
+    table, look = _gather(container.demux(stream), stream, container.format.name)
+    if look.packed and table.held is not None:
+        # Old AVI files put two frames into a packet, and an empty one behind.
+        table, look = _gather(_unpacked(table.held, stream), stream, container.format.name)
+    _number(table, look)
+    return table
+
+
+def _gather(
+    packets: Iterable[Packet[VideoStream]], stream: VideoStream, container: str
+) -> tuple[Table, _Look]:
+    table, held = Table(), 0
+    look = _Look(stream.codec_context.name, container)
+    for packet in packets:
         if packet.size:
             held += packet.size
             _add(table, packet, look)
@@ -76,8 +85,20 @@ def scan(container: InputContainer, stream: VideoStream) -> Table:
                 table.held.append(packet)
             if held > HELD:
                 table.held = None
-    _number(table, look)
-    return table
+    return table, look
+
+
+def _unpacked(
+    packets: Sequence[Packet[VideoStream]], stream: VideoStream
+) -> Iterator[Packet[VideoStream]]:
+    """Yield MPEG-4 packets of one frame each."""
+    from av.bitstream import BitStreamFilterContext
+
+    split = BitStreamFilterContext("mpeg4_unpack_bframes", stream)
+    for packet in (*packets, None):
+        for single in split.filter(packet):
+            single.stream = stream
+            yield single
 
 
 @dataclass(slots=True)

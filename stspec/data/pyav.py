@@ -106,12 +106,7 @@ class PyavVideo:
             out: Tensor | None = None
             with closing(self._frames(wanted)) as frames:
                 for index, frame in frames:
-                    picture = self._convert(index, frame)
-                    if out is None:
-                        out = torch.empty((len(wanted), *picture.shape), dtype=torch.uint8)
-                    if out.shape[1:] != picture.shape:
-                        raise Unreadable(f"frame {index} is of another size")
-                    out[places.pop(index)] = picture
+                    out = self._put(out, frame, index, places.pop(index), len(wanted))
             if places:
                 raise Unreadable(f"frame {min(places)} of {self._count} cannot be decoded")
             assert out is not None
@@ -268,6 +263,18 @@ class PyavVideo:
             whole = fresh.streams[stream.index]
             assert whole.type == "video"
             yield from enumerate(packet for packet in fresh.demux(whole) if packet.size)
+
+    def _put(
+        self, out: Tensor | None, frame: VideoFrame, index: int, place: int, count: int
+    ) -> Tensor:
+        """Write a frame into its place; its picture is let go here, so the next one reuses it."""
+        picture = self._convert(index, frame)
+        if out is None:
+            out = torch.empty((count, *picture.shape), dtype=torch.uint8)
+        if out.shape[1:] != picture.shape:
+            raise Unreadable(f"frame {index} is of another size")
+        out[place] = picture
+        return out
 
     def _convert(self, index: int, frame: VideoFrame) -> Tensor:
         """Return a frame as (H, W, 3), turned as its camera was held."""
