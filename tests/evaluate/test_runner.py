@@ -57,7 +57,11 @@ def opened(_manifest: Manifest, sample: Sample) -> Any:
 
 
 def scored(
-    sampling: Sampling, clips: int, crops: int = 1, videos: Manifest | None = None
+    sampling: Sampling,
+    clips: int,
+    crops: int = 1,
+    videos: Manifest | None = None,
+    std: tuple[float, ...] = ONE,
 ) -> Predictions:
     videos = videos or manifest()
     augmentation = Augmentation(
@@ -66,7 +70,7 @@ def scored(
     dataset = ClipDataset(videos, augmentation, seed=0, broken="skip", opener=opened)
     return evaluate(
         Greys(), eval_loader(dataset, batch=4), videos, views=Views(clips, crops), mean=ZERO,
-        std=ONE,
+        std=std,
     )  # fmt: skip
 
 
@@ -161,3 +165,17 @@ def test_a_machine_that_is_too_small_is_told(error: Exception, words: str) -> No
 def test_other_errors_are_left_alone() -> None:
     with pytest.raises(RuntimeError, match="another"), explained(8):
         raise RuntimeError("another")
+
+
+def test_videos_of_several_classes_have_average_precision() -> None:
+    several = Manifest(
+        Path("/nowhere"), (Sample("a", "a", (0, 7)), Sample("b", "b", ())),
+        tuple(f"c{n}" for n in range(8)), multi_label=True,
+    )  # fmt: skip
+    found = scored("uniform", 1, 1, several, (100.0, 100.0, 100.0))
+    metrics = found.metrics()
+    assert found.multi_label and found.labels == ((0, 7), ())
+    # Both videos have the same scores, so each class is met at a precision of a half.
+    assert metrics.mean_ap == 0.5 and metrics.confusion is None
+    assert (metrics.top1, metrics.top5) == (0.5, 0.5)
+    assert found.fused.max() <= 1 and found.fused.sum() > 2, "classes are independent"
