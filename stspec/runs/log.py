@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 
+UNTOUCHED = "what was saved before is good: make room and `stspec train --resume` the run"
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -120,5 +122,4 @@ class told:  # noqa: N801 (a context manager that reads as a word)
         if isinstance(error, OSError):
             why = (error.strerror or str(error)).lower()
             message = f"cannot write {display_path(self.path)}: {why}"
-            help = "what was saved before is good: make room and `stspec train --resume` the run"
-            raise SpecError(Diagnostic("unwritable-run", message, help=help)) from error
+            raise SpecError(Diagnostic("unwritable-run", message, help=UNTOUCHED)) from error

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from stspec.diagnostics import Diagnostic, SpecError
 from stspec.network import Network
+from stspec.runs.log import UNTOUCHED
 from stspec.weights.checkpoint import write_safetensors
 
 FILE = "weights.safetensors"
@@ -25,5 +27,9 @@ def save_weights(
     hashes = network.hashes
     meta = {"spec": network.name, "math": hashes.math, "weights": hashes.weights, **about}
     path = folder / FILE
-    write_safetensors(path, state, meta)
+    try:
+        write_safetensors(path, state, meta)
+    except SpecError as error:
+        message, help = error.diagnostics[0].message, UNTOUCHED
+        raise SpecError(Diagnostic("unwritable-run", message, help=help)) from error
     return path

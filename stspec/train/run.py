@@ -274,8 +274,8 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
         stack.enter_context(leaving.listening())
         stack.callback(job.feed.close)
         if world.is_first:
-            _take(folder, job, found)
             stack.callback(folder.unlock)
+            _take(folder, job, found)
         world.wait()
         shown = view(steps.total_steps, world.is_first and not options.quiet)
         stack.callback(shown.close)
