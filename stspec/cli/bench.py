@@ -73,7 +73,7 @@ def bench(
         typer.Option("-o", "--output", metavar="FILE", help="Write JSON to this file."),
     ] = None,
 ) -> None:
-    """Measure latency, throughput and peak memory of a model, alone or beside others.
+    """Measure latency, throughput and peak memory of models.
 
     Every combination of the settings is measured. What is compared takes turns, round by round.
     Ratios are the medians over rounds of a latency by the first model's. Weights are fresh, and

@@ -84,7 +84,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[Split, typer.Option("--split", help="Which part of the data.")] = Split.VAL,
+    split: Annotated[Split, typer.Option("--split", help="Of a folder of data.")] = Split.VAL,
     views: ViewsOption = None,
     sampling: SamplingOption = None,
     stride: Stride = None,
@@ -181,7 +181,7 @@ def _manifest(
     run: Run | None, target: str, data: Path | None, split: Split,
     classes: Path | tuple[str, ...] | None, root: Path | None,
 ) -> Manifest:  # fmt: skip
-    from stspec.data.manifest import load_split
+    from stspec.data.manifest import load_manifest, load_split
     from stspec.diagnostics import Diagnostic, SpecError
 
     options: dict[str, Any] = {}
@@ -193,11 +193,15 @@ def _manifest(
                 Diagnostic("no-data", message, help="name a folder or list with --data")
             )
         data, options = Path(about["path"]), dict(about.get("lists") or {})
-    if root is not None:
-        options["root"] = root
-    if classes is not None:
-        options["classes"] = classes
+    elif data.is_file():
+        return load_manifest(data, **_lists(root, classes))
+    options |= _lists(root, classes)
     return load_split(data, split.value, **options)
+
+
+def _lists(root: Path | None, classes: Path | tuple[str, ...] | None) -> dict[str, Any]:
+    given = {"root": root, "classes": classes}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _run(
@@ -283,7 +287,8 @@ def _tell(found: Predictions, metrics: Metrics, path: Path | None, json: bool) -
     ink = paint()
     left = f", {len(found.faults)} left out" if found.faults else ""
     how = f"{found.views} views, {found.by} of {found.fuse}" if found.views.count > 1 else "1 view"
-    write(f"{metrics.count} videos{left}, {found.views.level} level: {how}")
+    several = "" if metrics.count == 1 else "s"
+    write(f"{metrics.count} video{several}{left}, {found.views.level} level: {how}")
     shares = {
         "top-1": metrics.top1, "top-5": metrics.top5, "mean class": metrics.mean_class,
         "mAP": metrics.mean_ap,

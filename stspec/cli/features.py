@@ -101,10 +101,11 @@ def features(
     precision: PrecisionOption = Precision.FLOAT32,
     device: Device = None,
 ) -> None:  # fmt: skip
-    """Write features of videos: a file each, and an index (index.jsonl).
+    """Write features of videos, with an index.
 
-    The same command goes on where it was interrupted, even killed. Videos that cannot be read
-    are named in broken.jsonl and are not in the index.
+    Each video has a file, and a line in index.jsonl that names it. The same command goes on
+    where it was interrupted, even killed. Videos that cannot be read are named in broken.jsonl
+    and are not in the index.
     """
     from stspec.cli.models import open_tested
     from stspec.cli.screen import write

@@ -177,3 +177,16 @@ def test_mistakes_are_told(
 def test_weights_are_needed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(place / "tiny.yaml"), "--data", str(place / "data")]) == 2
     assert "name a checkpoint with --weights" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_list_that_is_named_is_measured(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "data" / "some.csv").write_text("val/up/0 up.mp4,0\nval/left/0 left.mp4,2\n")
+    words = arguments(place, tmp_path)
+    words[words.index("--data") + 1] = str(place / "data" / "some.csv")
+    assert main(words) == 0, capsys.readouterr().err
+    (path,) = tmp_path.glob("*.npz")
+    found = read_predictions(path)
+    assert found.ids == ("val/up/0 up.mp4", "val/left/0 left.mp4")
+    assert found.labels == ((0,), (2,)) and found.classes == CLASSES
