@@ -219,10 +219,13 @@ def _pixels(frame: VideoFrame, grey: bool) -> np.ndarray[tuple[int, int, int], n
 
     if frame.width * frame.height > MOST_PIXELS:
         raise Unreadable(f"it is {frame.width} x {frame.height}")
-    # Full chroma interpolation and exact rounding come within a step or two of libjpeg.
-    how = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+    # Full chroma interpolation and exact rounding come within a step or two of libjpeg; versions
+    # of PyAV that do not know them interpolate alone.
+    how = Interpolation.BICUBIC
+    for name in ("FULL_CHR_H_INT", "ACCURATE_RND"):
+        how |= getattr(Interpolation, name, how)
     form = "gray" if grey else "rgb24"
-    plane = frame.reformat(format=form, interpolation=int(how)).planes[0]
+    plane = frame.reformat(format=form, interpolation=how).planes[0]
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     depth = 1 if grey else 3
     cut = lines[: frame.height, : frame.width * depth]

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOST_PIXELS = 1 << 27
 """Of a frame; a damaged header asks for more memory than any video needs."""
 
+OLDEST = 15
+"""The first version of PyAV that tells how a camera was held and which frames are damaged."""
+
 _SKIPS = ("h264", "mpeg4", "hevc", "mpeg2video")
 """Codecs that can leave out frames on which none depends, the others being the same."""
 
@@ -360,13 +363,17 @@ def import_av() -> None:
     """Make sure that PyAV is there.
 
     Raises:
-        SpecError: if it is not.
+        SpecError: if it is not, or too old.
     """
     try:
         import av
     except ImportError as error:
         help = "pip install 'stspec[video]' brings it, and FFmpeg with it"
         raise SpecError(Diagnostic("no-decoder", "PyAV is not installed", help=help)) from error
+    if int(av.__version__.split(".")[0]) < OLDEST:
+        message = f"PyAV {av.__version__} is too old: it does not tell how frames are turned"
+        help = f"pip install 'av>={OLDEST}'"
+        raise SpecError(Diagnostic("no-decoder", message, help=help))
     av.logging.set_level(None)
 
 
@@ -382,7 +389,9 @@ def _pick(container: InputContainer) -> VideoStream:
     """Return the stream that a player shows."""
     if container.format.name in ("tty", "ansi") or container.format.name.endswith("_pipe"):
         raise Unreadable(f"it is no video but {container.format.long_name}")
-    shown = [s for s in container.streams.video if not s.disposition & 0x400]  # no cover pictures
+    shown = [
+        s for s in container.streams.video if not s.disposition.value & 0x400
+    ]  # no cover pictures
     if not shown:
         kinds = sorted({stream.type for stream in container.streams})
         raise Unreadable(f"it has no video, only {' and '.join(kinds)}" if kinds else "it is empty")
