@@ -11,6 +11,8 @@ import torch
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+LOST_READERS = ("lost-worker", "worker-died")
+"""Codes of diagnoses that tell of readers that have ended."""
 _WORKER = ("dataloader worker", "pin memory thread")
 
 

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stspec.diagnostics import display_path
+from stspec.diagnostics import SpecError, display_path
 from stspec.network import Network
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
 from stspec.runs.directory import RunFolder, spec_text
 from stspec.runs.log import Log
 from stspec.runs.weights import save_weights
 from stspec.train.distributed import World
-from stspec.train.faults import diverged, explained
+from stspec.train.faults import LOST_READERS, diverged, explained
 from stspec.train.feed import Batch, Feed
 from stspec.train.live import Clock, Silence
 from stspec.train.norms import make_precise
@@ -68,6 +68,8 @@ class Loop:
     """The newest checkpoint of this run that is known to be good."""
     asked: bool = False
     """Whether any process was told to leave."""
+    saved_step: int = 0
+    """Steps that the newest checkpoint holds."""
     saved_at: float = field(default_factory=time.monotonic)
 
     def run(self, module: nn.Module, checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -89,9 +91,8 @@ class Loop:
                 checkpoint = None
             elif self.position.step == 0:
                 self.save(stage)
-            with explained(stage.stepper.batch, stage.stepper.accumulate, self.world.size):
-                while self.position.epoch < stage.epochs:
-                    self._epoch(stage)
+            while self.position.epoch < stage.epochs:
+                self._guarded_epoch(stage)
             if number + 1 < len(phases):
                 module = stage.hand_over(self, phases[number + 1].frames)
                 self.position = Position(number + 1, 0, 0, self.position.step)
@@ -99,6 +100,18 @@ class Loop:
         if self.world.is_first:
             self.folder.write("metrics.json", self.metrics or {})
         return self.metrics or {}
+
+    def _guarded_epoch(self, stage: Stage) -> None:
+        """Take an epoch; say what to change where memory runs out, and leave where readers do."""
+        try:
+            with explained(stage.stepper.batch, stage.stepper.accumulate, self.world.size):
+                self._epoch(stage)
+        except SpecError as error:
+            lost = error.diagnostics[0].code in LOST_READERS
+            if lost and self.leaving.asked:
+                # The signal went to all processes: readers are gone, perhaps amid a step.
+                raise LeftEarly(display_path(self.folder.folder), self.saved_step) from error
+            raise
 
     def _epoch(self, stage: Stage) -> None:
         """Take an epoch's steps from where the run stands, then test, log and save."""
@@ -184,6 +197,9 @@ class Loop:
             self._track(record)
             self._keep_weights(stage)
         self.save(stage)
+        # Others may not know yet; they are asked in the next step.
+        if self.leaving.asked and self.world.size == 1:
+            raise LeftEarly(display_path(self.folder.folder), position.step)
 
     def _validate(self, stage: Stage) -> dict[str, Any] | None:
         average = stage.average
@@ -263,6 +279,7 @@ class Loop:
             self.last = save_checkpoint(
                 self.folder.checkpoints, self.position.step, tensors, values
             )
+            self.saved_step = self.position.step
 
     def _recall(self, checkpoint: Checkpoint) -> None:
         """Take over everything of a checkpoint but its tensors."""
@@ -272,6 +289,7 @@ class Loop:
         self.epoch_losses = list(values["epoch_losses"])
         self.metrics = values["metrics"]
         self.last = checkpoint.path
+        self.saved_step = checkpoint.step
 
     def _restore(self, stage: Stage, checkpoint: Checkpoint) -> None:
         optimizer = stage.stepper.optimizer

@@ -1,0 +1,114 @@
+"""`stspec train` as people and schedulers call it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stspec.cli.main import main
+from stspec.data.motions import make_motions
+from stspec.runs import open_run
+from stspec.runs.log import read_log
+from tests.train.tiny import spec
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("motions")
+    make_motions(folder, train=24, val=12, frames=6, size=32, seed=0, workers=1)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    whole = {key: value for key, value in spec().items() if key not in ("name", "classes")}
+    path.write_text(yaml.safe_dump(whole, sort_keys=False))
+    return path
+
+
+def arguments(tiny: Path, data: Path, run: Path, *more: str) -> list[str]:
+    return [
+        "train", str(tiny), "--data", str(data), "--recipe", "motions", "--set", "batch=8",
+        "--set", "epochs=2", "--run", str(run), "--workers", "0", *more,
+    ]  # fmt: skip
+
+
+def test_a_run_from_the_command_line(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(arguments(tiny, data, run)) == 0
+    said = capfd.readouterr()
+    assert "top1" in said.out
+    assert "12 classes, as the data have" in said.err
+    assert "epoch 2/2" in said.err
+    records = list(read_log(run / "log.jsonl"))
+    assert [row["kind"] for row in records] == ["step"] * 3 + ["epoch"] + ["step"] * 3 + ["epoch"]
+    assert records[-1]["val"]["count"] == 12
+    assert len(open_run(run).classes) == 12
+    assert main(arguments(tiny, data, run)) == 2
+    assert "holds a run already" in " ".join(capfd.readouterr().err.split())
+
+
+def test_dry_run_trains_nothing(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(arguments(tiny, data, run, "--dry-run", "--set", "clip.frames=8")) == 0
+    said = capfd.readouterr().out
+    assert "6 steps" in said and "8x16x16" in said and "memory" in said
+    assert "1 of the 8 frames" in said
+    assert not run.exists()
+
+
+def test_mistakes_are_told(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for more, words in (
+        (["--set", "optimzer.lr=1"], "did you mean `optimizer`"),
+        (["--set", "batch=999"], "a batch has 999"),
+        (["--set", "classes=5"], "the data have 12 classes, the spec has 5"),
+        (["--track", "wandbb"], "did you mean `wandb`"),
+        (["--device", "gpu"], "no device `gpu`"),
+        (["--resume", str(tmp_path)], "no run in"),
+    ):
+        given = arguments(tiny, data, tmp_path / "run", *more)
+        if "--resume" in more:
+            given = ["train", *more]
+        assert main(given) == 2
+        said = " ".join(capfd.readouterr().err.replace("\n  = help:", "").split())
+        assert words in said, said
+
+
+def test_a_scheduler_ends_the_whole_group(tiny: Path, data: Path, tmp_path: Path) -> None:
+    """SIGTERM to the run and to its readers at once: status 75, and it goes on."""
+    run = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "stspec.cli", *arguments(tiny, data, run, "--save-every", "1")[:-1],
+        "2", "--set", "epochs=400",
+    ]  # fmt: skip
+    program = subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 90
+        while not (run / "checkpoints" / "step-00000003.json").exists():
+            assert time.monotonic() < deadline and program.poll() is None
+            time.sleep(0.02)
+        os.killpg(program.pid, signal.SIGTERM)
+        _, said = program.communicate(timeout=60)
+    finally:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+    assert program.returncode == 75, said
+    assert "--resume" in said and "saved at step" in said
+    assert list((run / "checkpoints").glob("*.json"))
