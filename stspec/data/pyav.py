@@ -393,8 +393,12 @@ def _pick(container: InputContainer) -> VideoStream:
         s for s in container.streams.video if not s.disposition.value & 0x400
     ]  # no cover pictures
     if not shown:
-        kinds = sorted({stream.type for stream in container.streams})
-        raise Unreadable(f"it has no video, only {' and '.join(kinds)}" if kinds else "it is empty")
+        # A stream's own type must not be asked for: PyAV 15 crashes on streams without a codec.
+        names = ("audio", "subtitles", "data", "attachments")
+        kinds = [name for name in names if getattr(container.streams, name, ())]
+        raise Unreadable(
+            f"it has no video, only {' and '.join(kinds)}" if kinds else "it has no video"
+        )
     stream = shown[0]
     if stream.codec_context is None:
         raise Unreadable("its codec is unknown")
