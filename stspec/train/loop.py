@@ -22,7 +22,7 @@ from stspec.diagnostics import SpecError, display_path
 from stspec.network import Network
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
 from stspec.runs.directory import RunFolder, spec_text
-from stspec.runs.log import Log
+from stspec.runs.log import Log, told
 from stspec.runs.weights import save_weights
 from stspec.train.distributed import World
 from stspec.train.faults import LOST_READERS, diverged, explained
@@ -222,7 +222,8 @@ class Loop:
             if isinstance(value, int | float):
                 numbers[f"val/{name}"] = float(value)
         self.trackers.log(numbers, record["step"])
-        with (self.folder.folder / "timing.jsonl").open("a", encoding="utf-8") as file:
+        path = self.folder.folder / "timing.jsonl"
+        with told(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": record["epoch"], **self.clock.numbers()}) + "\n")
 
     def _batches(self, stage: Stage) -> Iterator[Batch]:
@@ -233,12 +234,13 @@ class Loop:
             position.batch, self.world,
         )  # fmt: skip
         left = stage.steps - position.batch
-        for _ in range(left):
-            start = time.perf_counter()
-            batch = next(batches, None)
+        start = time.perf_counter()
+        for batch in batches:
             self.clock.waited += time.perf_counter() - start
-            assert batch is not None, f"the feed ended {left} batches early"
+            left -= 1
             yield batch
+            start = time.perf_counter()
+        assert left == 0, f"the feed ended {left} batches early"
 
     def _clips(self, stage: Stage) -> Iterator[Tensor]:
         """Yield the first clips of this epoch once more, as the module takes them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +219,6 @@ def test_accumulated_parts_equal_the_large_batch(kind: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_learns_about_the_same(precision: str, tmp_path: Path) -> None:
-    import json
-
     losses = []
     for kind in ("float32", precision):
         run = tiny_train(tmp_path / kind, {"precision": kind, "spec": {"dropout": 0}})
@@ -226,6 +226,17 @@ def test_lower_precision_learns_about_the_same(precision: str, tmp_path: Path) -
         losses.append([row["loss"] for row in rows if row["kind"] == "step"])
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[1] != losses[0]
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_learns_the_same(tmp_path: Path) -> None:
+    losses = []
+    for compiled in (False, True):
+        changes = {"compile": compiled, "spec": {"dropout": 0}, "epochs": 1}
+        run = tiny_train(tmp_path / str(compiled), changes)
+        rows = [json.loads(line) for line in (run.folder / "log.jsonl").open()]
+        losses.append([row["loss"] for row in rows if row["kind"] == "step"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 class _Broken:

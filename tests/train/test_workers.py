@@ -11,7 +11,7 @@ from stspec.data.motions import make_motions
 from tests.train.killing import result, run_tiny
 
 CHANGES: dict[str, Any] = {
-    "epochs": 2, "batch": 8, "data.crop": "random", "data.short_side": [24, 32],
+    "epochs": 2, "batch": 8, "norm.precise": 1, "data.crop": "random", "data.short_side": [24, 32],
 }  # fmt: skip
 READERS = {
     "in this process": {"workers": 0, "persistent": False},
