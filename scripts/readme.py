@@ -10,7 +10,8 @@ A part stands between two comments, of which the first says what it is:
     <!-- begin class: tam_resnet50 Bottleneck -->    classes of a model's emitted source
     <!-- begin models: resnet18 resnet50 -->         parameters and MACs of every family on these
     <!-- begin oracles: -->                          what is verified against public code
-    <!-- begin fields: op tam -->                    fields of an op, a block, a head, or `keys`
+    <!-- begin fields: op tam -->                    fields of an op, block, head, spec, recipe
+    <!-- begin forms: -->                            forms of lists that are read
     <!-- begin places: resnet50 inceptionv1 -->      how many sites have which role, and which slots
     <!-- end -->
 """
@@ -34,6 +35,7 @@ from pydantic_core import PydanticUndefined
 from stspec.blocks.heads import HEADS
 from stspec.blocks.registry import BLOCKS
 from stspec.compose import names
+from stspec.data.lists.forms import FORMS
 from stspec.diagnostics import SpecError
 from stspec.graph import Graph
 from stspec.ir.build import build_image_model
@@ -44,6 +46,7 @@ from stspec.output import write_text
 from stspec.reference.oracle import load_oracle
 from stspec.reference.verify import read_table
 from stspec.schema import models as schema
+from stspec.train import recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = re.compile(
@@ -167,9 +170,10 @@ DECLARATIONS: dict[str, Callable[[str], type[BaseModel] | None]] = {
     "block": BLOCKS.get,
     "head": HEADS.get,
     "keys": lambda name: getattr(schema, name, None),
+    "recipe": lambda name: getattr(recipe, name, None),
 }
 
-HIDDEN = {"head": ("classes",), "keys": ("stspec", "name")}
+HIDDEN = {"head": ("classes",), "keys": ("stspec", "name"), "recipe": ("stspec", "name")}
 """Fields that are not for YAML to set there."""
 
 
@@ -186,6 +190,12 @@ def fields(what: str) -> str:
         said = "" if default is PydanticUndefined else _yaml(default)
         rows.append(f"| `{info.alias or key}` | {said} | {info.description or ''} |")
     return "\n".join([*rows, ""])
+
+
+def forms(_: str) -> str:
+    """Return the forms of lists with what a line of each holds."""
+    rows = [f"| `{name}` | {about} |" for name, about in FORMS.items()]
+    return "\n".join(["", "| form | a line |", "|---|---|", *rows, ""])
 
 
 def _yaml(value: object) -> str:
@@ -208,6 +218,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "models": model_table,
     "oracles": oracles,
     "fields": fields,
+    "forms": forms,
     "places": places,
 }
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stspec.api import build, cost, diff, emit, load_weights
     from stspec.diagnostics import SpecError
     from stspec.network import Network, load
+    from stspec.train import train
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "emit",
     "load",
     "load_weights",
+    "train",
 ]
 
 _HOMES = {
@@ -45,11 +47,12 @@ _HOMES = {
     "emit": "stspec.api",
     "load": "stspec.network",
     "load_weights": "stspec.api",
+    "train": "stspec.train",
 }
 
 
 class _Package(ModuleType):
-    """Keeps `stspec.diff` and `stspec.emit` functions where packages of these names are loaded."""
+    """Keeps `stspec.diff`, `emit` and `train` functions where packages of these names are loaded."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Whoever imports a submodule lets Python set it as an attribute of the package.

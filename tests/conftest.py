@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections import Counter
@@ -78,9 +79,20 @@ def browser_path() -> Path | None:
     return Path(found) if found else None
 
 
+def torchcodec_path() -> Path | None:
+    """The package torchcodec, or None where it does not load."""
+    found = importlib.util.find_spec("torchcodec")
+    if found is None or found.origin is None:
+        return None
+    from stspec.data.torchcodec import why_not
+
+    return Path(found.origin) if why_not() is None else None
+
+
 NEEDS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "needs_videos": (videos_folder, "real clips; STSPEC_VIDEOS names their folder"),
     "needs_browser": (browser_path, "a browser; STSPEC_BROWSER names one, or install chromium"),
+    "needs_torchcodec": (torchcodec_path, "torchcodec, of the release that fits torch"),
 }
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

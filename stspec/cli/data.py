@@ -90,7 +90,7 @@ def data(
     quality: Annotated[int, typer.Option(min=2, max=31, help="extract: JPEG, 2 is best.")] = 2,
     train: Annotated[int, typer.Option(help="make: clips to learn from.")] = 2400,
     val: Annotated[int, typer.Option(help="make: clips to check with.")] = 600,
-    frames: Annotated[int, typer.Option(help="make: frames of a clip.")] = 16,
+    frames: Annotated[int, typer.Option(help="make: frames of a clip.")] = 24,
     size: Annotated[int, typer.Option(help="make: height and width.")] = 48,
     seed: Annotated[int, typer.Option(help="make: of everything that is drawn.")] = 0,
 ) -> None:

@@ -140,9 +140,11 @@ def evaluate(
     from stspec.train.distributed import joined
 
     with explained(batch), joined(device) as world:
-        opened = _open(target, weights, data, split, sets, importer, recipe, views, classes, root,
-                       sampling=sampling, stride=stride, size=size, fuse=fuse, by=by)  # fmt: skip
-        found = _run(*opened, broken, batch, workers, precision, world)
+        opened = open_all(
+            target, weights, data, split, sets, importer, recipe, views, classes, root,
+            sampling=sampling, stride=stride, size=size, fuse=fuse, by=by,
+        )  # fmt: skip
+        found = run_views(*opened, broken, batch, workers, precision, world)
         if world.is_first:
             run = opened[0].model.run
             folder = output or (run.folder / "predictions" if run else Path("predictions"))
@@ -155,10 +157,11 @@ def _given(**choices: StrEnum | None) -> dict[str, Any]:
     return {name: value.value for name, value in choices.items() if value is not None}
 
 
-def _open(
-    target: str, weights: Path | None, data: Path | None, split: Split, sets: list[str] | None,
-    importer: str | None, recipe: str | None, views: str | None, classes: Path | None,
-    root: Path | None, **changes: Any,
+def open_all(
+    target: str, weights: Path | None = None, data: Path | None = None, split: Split = Split.VAL,
+    sets: list[str] | None = None, importer: str | None = None, recipe: str | None = None,
+    views: str | None = None, classes: Path | None = None, root: Path | None = None,
+    **changes: Any,
 ) -> tuple[Tested, Manifest]:  # fmt: skip
     """Open model and data, which must have the same classes."""
     from stspec.cli.models import open_tested
@@ -204,10 +207,11 @@ def _lists(root: Path | None, classes: Path | tuple[str, ...] | None) -> dict[st
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _run(
+def run_views(
     tested: Tested, manifest: Manifest, broken: Broken, batch: int, workers: int,
     precision: Precision, world: World,
 ) -> Predictions:  # fmt: skip
+    """Return the scores of every view of every video."""
     from stspec.data.dataset import ClipDataset
     from stspec.data.loader import eval_loader
     from stspec.evaluate.runner import evaluate as measure

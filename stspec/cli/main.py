@@ -17,6 +17,7 @@ from stspec.cli import (
     check,
     cost,
     data,
+    demo,
     diff,
     doctor,
     draw,
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "bench": bench.bench,
+    "demo": demo.demo,
     "build": build.build,
     "check": check.check,
     "show": show.show,
@@ -56,16 +57,17 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff.diff,
     "draw": draw.draw,
     "list": listing.listing,
-    "eject": eject.eject,
-    "eval": evaluate.evaluate,
-    "features": features.features,
-    "schema": schema.schema,
-    "lock": lock.lock,
-    "predict": predict.predict,
     "train": train.train,
-    "verify": verify.verify,
+    "eval": evaluate.evaluate,
+    "predict": predict.predict,
+    "features": features.features,
+    "bench": bench.bench,
     "data": data.data,
     "doctor": doctor.doctor,
+    "eject": eject.eject,
+    "schema": schema.schema,
+    "lock": lock.lock,
+    "verify": verify.verify,
 }
 
 for _name, _command in COMMANDS.items():

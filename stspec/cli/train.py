@@ -112,7 +112,7 @@ def train(
         DecoderOption.AUTO
     ),
 ) -> None:
-    """Train a model on videos, or let a run go on after it was stopped.
+    """Train a model on videos, or let a run go on.
 
     A run is a folder: spec, recipe, log, weights, checkpoints. After a kill at any moment
     `stspec train --resume RUN` goes on as if nothing had been: on a processor bit for bit.

@@ -14,7 +14,6 @@ import pytest
 from stspec.data import packets
 from stspec.data.open import Decoder, open_video
 from stspec.data.pyav import PyavVideo
-from stspec.data.torchcodec import why_not
 from stspec.data.video import DecodeError
 from tests.video.films import decode_all, make_film, numbers
 
@@ -132,7 +131,7 @@ COUNTS = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(not FOLDER, reason="STSPEC_VIDEOS names no folder of real clips")
+@pytest.mark.needs_videos
 @pytest.mark.parametrize("name", COUNTS)
 def test_real_clips_give_the_frames_of_decoding_all(name: str) -> None:
     path, count = Path(FOLDER or "") / name, COUNTS[name]
@@ -153,12 +152,13 @@ def test_real_clips_give_the_frames_of_decoding_all(name: str) -> None:
     assert not found
 
 
-@pytest.mark.skipif(why_not() is not None, reason=f"torchcodec: {why_not()}")
+@pytest.mark.needs_torchcodec
 def test_torchcodec_gives_the_same_frames(film: Path) -> None:
     same(film)
 
 
-@pytest.mark.skipif(why_not() is not None or not FOLDER, reason=f"torchcodec: {why_not()}")
+@pytest.mark.needs_torchcodec
+@pytest.mark.needs_videos
 @pytest.mark.parametrize("name", COUNTS)
 def test_torchcodec_gives_the_same_frames_of_real_clips(name: str) -> None:
     same(Path(FOLDER or "") / name)
