@@ -117,7 +117,7 @@ def open_tested(
     model = open_model(
         target, weights, sets or (), importer=importer, classes=classes, needed=needed
     )
-    own = str(model.run.folder / "recipe.yaml") if model.run is not None else DEFAULT
+    own = str(model.run.intact("recipe.yaml")) if model.run is not None else DEFAULT
     changes: dict[str, Any] = {
         "test.clips": seen and seen.clips, "test.crops": seen and seen.crops,
         "test.sampling": plain(sampling), "test.size": size, "test.fuse": plain(fuse),

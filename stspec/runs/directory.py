@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -33,6 +34,8 @@ from stspec.source import Scalar, read_file, to_plain
 
 ABOUT = "run.json"
 FORMAT = 1
+SEALED = ("spec.yaml", "recipe.yaml", "data.json")
+"""Files that results are computed from: `run.json` has their SHA-256, and its own."""
 
 _locked: set[Path] = set()
 # Locks of one process do not exclude one another.
@@ -57,11 +60,16 @@ class Run:
     @cached_property
     def about(self) -> dict[str, Any]:
         """Return name, seed, data and what else the run was started with."""
-        return self._json(ABOUT)
+        about = self._json(ABOUT)
+        sealed = about.pop("sha256", None) == _digest(_text(about)) and _names_seals(about)
+        if about.get("format") == FORMAT and not sealed:
+            raise self._damaged(ABOUT)
+        return about
 
     @cached_property
     def data(self) -> dict[str, Any]:
         """Return what was learnt from: digests, classes, lists."""
+        self.intact("data.json")
         return self._json("data.json")
 
     @property
@@ -75,7 +83,7 @@ class Run:
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """Return the resolved recipe as plain values."""
-        plain = to_plain(read_file(self.folder / "recipe.yaml"))
+        plain = to_plain(read_file(self.intact("recipe.yaml")))
         assert isinstance(plain, dict)
         return dict(plain)
 
@@ -90,7 +98,16 @@ class Run:
         """Return the compiled spec, for clips of its own or of another number of frames.
 
         Raises:
-            SpecError: if the spec was damaged.
+            SpecError: if the spec was changed or damaged.
+        """
+        self.intact("spec.yaml")
+        return self.network_as_found(frames)
+
+    def network_as_found(self, frames: int | None = None) -> Network:
+        """Return the network of a spec that may have been changed since the run was started.
+
+        Raises:
+            SpecError: if it is no spec any more.
         """
         tree = read_file(self.spec_path)
         name = Scalar("name", tree.span), Scalar(str(self.about.get("name", "run")), tree.span)
@@ -109,13 +126,28 @@ class Run:
             raise SpecError(Diagnostic("no-weights", message, help=help))
         return self.weights_path
 
+    def intact(self, name: str) -> Path:
+        """Return one of the files that results are computed from, if it is as it was written.
+
+        Raises:
+            SpecError: if it is not.
+        """
+        path = self.folder / name
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        if found != self.about["files"][name]:
+            message = f"{display_path(path)} is not as it was when the run was started"
+            help = "put it back as it was, or train anew in another folder with --run"
+            raise SpecError(Diagnostic("damaged-run", message, help=help))
+        return path
+
     def _json(self, name: str) -> dict[str, Any]:
         try:
             found = json.loads((self.folder / name).read_bytes())
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            message = f"cannot read {display_path(self.folder / name)}: {why}"
-            raise SpecError(Diagnostic("unreadable-run", message)) from None
+            raise _unreadable(self.folder / name, error) from None
         except (ValueError, RecursionError):
             raise self._damaged(name) from None
         if not isinstance(found, dict):
@@ -177,7 +209,10 @@ class RunFolder:
                 write_text(self.folder / name, text)
         for name, found in values.items():
             self.write(name, found)
-        self.write(ABOUT, {"format": FORMAT, **about})
+        written = {**texts, **{name: _text(found) for name, found in values.items()}}
+        seals = {name: _digest(written[name]) for name in SEALED if name in written}
+        whole = {"format": FORMAT, **about, "files": seals}
+        self.write(ABOUT, {**whole, "sha256": _digest(_text(whole))})
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Write a JSON file of the run.
@@ -267,6 +302,20 @@ def spec_text(network: Network) -> str:
 def _in_use(folder: Path, who: str) -> SpecError:
     message = f"another run is training in {display_path(folder)}" + (f": {who}" if who else "")
     return SpecError(Diagnostic("run-in-use", message, help="name another folder with --run"))
+
+
+def _unreadable(path: Path, error: OSError) -> SpecError:
+    why = (error.strerror or str(error)).lower()
+    return SpecError(Diagnostic("unreadable-run", f"cannot read {display_path(path)}: {why}"))
+
+
+def _names_seals(about: Mapping[str, Any]) -> bool:
+    files = about.get("files")
+    return isinstance(files, dict) and set(files) == set(SEALED)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(values: Mapping[str, Any]) -> str:

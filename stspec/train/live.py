@@ -73,23 +73,28 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+METRICS = {
+    "loss": "val", "top1": "top-1", "top5": "top-5", "mean_class": "mean class", "mean_ap": "mAP",
+}  # fmt: skip
+"""Metrics of validation as they are told."""
+
+
 def step_line(record: Mapping[str, Any], clock: Clock, left: int) -> str:
     """Return one line on a step: loss, rate, throughput, share of waiting, time left."""
     return (
-        f"loss {record['loss']:.4f}  lr {record['lr']:.3g}  {clock.throughput:.1f} clips/s  "
-        f"{clock.wait_share:.0%} waiting for data  {duration(clock.remaining(left))} left"
+        f"loss {record['loss']:.3f}  lr {record['lr']:.3g}  {clock.throughput:.3g} clips/s  "
+        f"{clock.wait_share:.0%} wait for data  {duration(clock.remaining(left))} left"
     )
 
 
 def epoch_line(record: Mapping[str, Any], epochs: int) -> str:
     """Return one line on an epoch: its loss and its metrics."""
-    parts = [f"epoch {record['epoch'] + 1}/{epochs}", f"loss {record['train_loss']:.4f}"]
+    parts = [f"epoch {record['epoch'] + 1}/{epochs}", f"loss {record['train_loss']:.3f}"]
     metrics = record.get("val") or {}
-    for name in ("loss", "top1", "top5", "mean_class", "mean_ap"):
+    for name, title in METRICS.items():
         value = metrics.get(name)
         if value is not None:
-            shown = f"{value:.4f}" if name == "loss" else f"{value:.1%}"
-            parts.append(f"val {name} {shown}")
+            parts.append(f"{title} {f'{value:.3f}' if name == 'loss' else f'{value:.1%}'}")
     return "  ".join(parts)
 
 
@@ -142,7 +147,7 @@ class Live(Lines):
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
         self._progress = Progress(
-            BarColumn(bar_width=24), TaskProgressColumn(), TextColumn("{task.description}"),
+            BarColumn(bar_width=10), TaskProgressColumn(), TextColumn("{task.description}"),
             console=Console(file=self.stream), transient=True, redirect_stdout=False,
             redirect_stderr=False, refresh_per_second=4,
         )  # fmt: skip

@@ -89,6 +89,9 @@ class Loop:
             if checkpoint is not None:
                 self._restore(stage, checkpoint)
                 checkpoint = None
+                if self.world.is_first and self.position.epoch == stage.epochs:
+                    # All is trained; what was written after it may have been lost or damaged.
+                    self._keep_weights(stage)
             elif self.position.step == 0:
                 self.save(stage)
             while self.position.epoch < stage.epochs:

@@ -19,7 +19,7 @@ from stspec.diagnostics import Diagnostic, Label, SpecError, display_path
 from stspec.module import load_weights
 from stspec.network import Network, Overrides, Target, load
 from stspec.runs.checkpoint import Checkpoint, latest_checkpoint
-from stspec.runs.directory import Run, RunFolder, open_run, other_spec, spec_text
+from stspec.runs.directory import SEALED, Run, RunFolder, open_run, other_spec, spec_text
 from stspec.runs.environment import differences, environment
 from stspec.runs.log import Log, Mark, holds
 from stspec.train.distributed import World, joined
@@ -215,7 +215,7 @@ def resumed(
         SpecError: if it is not as it was, or the spec given is another.
     """
     run = open_run(path)
-    network = run.network()
+    network = run.network_as_found()
     if target is not None:
         asked = target if isinstance(target, Network) else load(target, overrides)
         asked, _ = with_classes(asked, network.spec.model.classes)
@@ -362,6 +362,9 @@ def _checkpoint(
             message = f"no checkpoint of {display_path(folder.folder)} is good"
             help = "train anew in another folder with --run"
             raise SpecError(Diagnostic("no-checkpoint", message, help=help))
+        # With a checkpoint the difference is told; without one these files are all there is.
+        for name in SEALED:
+            job.run.intact(name)
         shown.note("no checkpoint was saved: starting from the beginning")
         return None
     if world.is_first:

@@ -40,6 +40,7 @@ CONTAINERS = (
 """Keys under which training programs nest a state dict, the likeliest first."""
 
 SIDECAR = ".json"
+_KEYS = {"meta", "sha256", "tensors"}
 
 # What reading a damaged archive has been seen to raise, zipfile's own error being one of many.
 _DAMAGE = (
@@ -96,8 +97,8 @@ def write_safetensors(
 ) -> None:
     """Write tensors, each as a contiguous copy, and beside them `path` + ".json".
 
-    The sidecar holds `meta` (plain JSON values), the SHA-256 of the tensors' file and its keys
-    with their shapes. Each file appears whole or not at all, the sidecar last. Tensors of torch
+    The sidecar holds `meta` (plain JSON values), the SHA-256 of the tensors' file, its keys with
+    their shapes, and a SHA-256 of all that. Each file appears whole or not at all, the sidecar last. Tensors of torch
     may lie on any device and in any memory format; bfloat16 is widened to float32.
 
     Raises SpecError where a file cannot be written.
@@ -114,7 +115,7 @@ def write_safetensors(
         "sha256": hashlib.sha256(data).hexdigest(),
         "tensors": {key: list(array.shape) for key, array in arrays.items()},
     }
-    text = json.dumps(about, indent=1) + "\n"
+    text = json.dumps({**about, "check": _check_sum(about)}, indent=1) + "\n"
     _write(path, data)
     _write(_sidecar_path(path), text.encode())
 
@@ -178,13 +179,20 @@ def _sidecar(path: Path) -> Mapping[str, Any]:
     try:
         about = json.loads(beside.read_bytes())
         meta, digest = dict(about["meta"]), about["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        check = about.pop("check", None)
+        if check not in (None, _check_sum(about)) or not about.keys() <= _KEYS:
+            raise ValueError("its content is not what it was")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _error(beside, f"the description of the weights is damaged ({error})", None) from None
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != digest:
             why = "the description belongs to other weights than those beside it"
             raise _error(beside, why, "remove it to read the weights alone")
     return MappingProxyType(meta)
+
+
+def _check_sum(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _error(path: Path, why: str, help_text: str | None) -> SpecError:
