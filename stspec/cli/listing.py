@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     OPS = "ops"
     BLOCKS = "blocks"
     HEADS = "heads"
+    RECIPES = "recipes"
 
 
 def listing(
@@ -29,7 +31,7 @@ def listing(
         Kind | None, typer.Argument(metavar="[KIND]", help="|".join(Kind), show_default=False)
     ] = None,
 ) -> None:
-    """List specs, families, policies, backbones, ops, blocks."""
+    """List specs, families, policies, backbones, ops, recipes."""
     kinds = [kind] if kind else list(Kind)
     ink = paint()
     write("\n\n".join(_LISTS[each](width(), ink) for each in kinds))
@@ -92,13 +94,27 @@ def _backbones(room: int, ink: Paint) -> str:
 
 def _parts(kind: str, room: int, ink: Paint) -> str:
     from stspec.compose import find, names
+
+    files = {name: find(kind, name) for name in names(kind)}  # type: ignore[arg-type]
+    return _files(kind, files, room, ink)
+
+
+def _recipes(room: int, ink: Paint) -> str:
+    from stspec.compose import data_root
+
+    paths = sorted((data_root() / "specs" / "recipes").glob("*.yaml"))
+    return _files("recipe", {path.stem: path for path in paths}, room, ink)
+
+
+def _files(title: str, files: Mapping[str, Path], room: int, ink: Paint) -> str:
+    """Return a table of YAML files with what each says that it is about."""
     from stspec.source import read_file, to_plain
 
     rows = []
-    for name in names(kind):  # type: ignore[arg-type]
-        about = read_file(find(kind, name)).get("about")  # type: ignore[arg-type]
+    for name, path in files.items():
+        about = read_file(path).get("about")
         rows.append((name, str(to_plain(about)) if about else ""))
-    return table([Column(kind), Column("about", shrinks=True)], rows, room, ink)
+    return table([Column(title), Column("about", shrinks=True)], rows, room, ink)
 
 
 def _ops(room: int, ink: Paint) -> str:
@@ -145,4 +161,5 @@ _LISTS: dict[Kind, Callable[[int, Paint], str]] = {
     Kind.OPS: _ops,
     Kind.BLOCKS: _blocks,
     Kind.HEADS: _heads,
+    Kind.RECIPES: _recipes,
 }

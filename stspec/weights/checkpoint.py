@@ -98,8 +98,9 @@ def write_safetensors(
     """Write tensors, each as a contiguous copy, and beside them `path` + ".json".
 
     The sidecar holds `meta` (plain JSON values), the SHA-256 of the tensors' file, its keys with
-    their shapes, and a SHA-256 of all that. Each file appears whole or not at all, the sidecar last. Tensors of torch
-    may lie on any device and in any memory format; bfloat16 is widened to float32.
+    their shapes, and a SHA-256 of all that. Each file appears whole or not at all, the sidecar
+    last. Tensors of torch may lie on any device and in any memory format; bfloat16 is widened to
+    float32.
 
     Raises SpecError where a file cannot be written.
     """
