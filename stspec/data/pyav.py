@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -381,8 +381,11 @@ def _open(path: Path) -> InputContainer:
     import_av()
     import av
 
-    # Errors of names in metadata are no errors of the video.
-    return av.open(str(path), metadata_errors="replace")
+    # Errors of names in metadata are no errors of the video; PyAV knows that since 19.
+    lenient: dict[str, Any] = {"metadata_errors": "replace"}
+    old = int(av.__version__.split(".")[0]) < 19
+    container: InputContainer = av.open(str(path), **(lenient if old else {}))
+    return container
 
 
 def _pick(container: InputContainer) -> VideoStream:

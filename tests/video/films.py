@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BITS, CELL = 9, 8
+OLD_PYAV = int(av.__version__.split(".")[0]) < 19
+LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if OLD_PYAV else {}
 
 
 def numbered_frame(number: int, height: int = 48, width: int = 80) -> NDArray[np.uint8]:
@@ -83,7 +86,7 @@ def make_film(
 
 def decode_all(path: Path) -> NDArray[np.uint8]:
     """Every frame as the plainest use of PyAV gives it: the oracle for pixels."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path), **LENIENT) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         frames = container.decode(stream)
@@ -93,7 +96,7 @@ def decode_all(path: Path) -> NDArray[np.uint8]:
 def count_all(path: Path) -> int:
     """How many frames a player shows, which goes on after errors."""
     count = 0
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path), **LENIENT) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         for packet in container.demux(stream):
