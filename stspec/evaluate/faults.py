@@ -11,6 +11,9 @@ from stspec.diagnostics import Diagnostic, SpecError
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
+_CUT_SHORT = (ConnectionResetError, ConnectionRefusedError, EOFError)
+"""What is raised where a process that reads ends while it hands over a batch."""
+
 
 @contextmanager
 def explained(batch: int) -> Iterator[None]:
@@ -32,7 +35,13 @@ def explained(batch: int) -> Iterator[None]:
             help = f"use --batch {max(1, batch // 2)}, --precision bfloat16 or a smaller --size"
             raise SpecError(Diagnostic("out-of-memory", message, help=help)) from error
         if text.startswith("dataloader worker (pid"):
-            message = f"a process that reads videos has ended: {str(error).splitlines()[0]}"
-            help = "where memory is short, use fewer --workers (0 reads in this process)"
-            raise SpecError(Diagnostic("worker-died", message, help=help)) from error
+            first = str(error).splitlines()[0]
+            raise _lost_reader(f"a process that reads videos has ended: {first}") from error
         raise
+    except _CUT_SHORT as error:
+        raise _lost_reader("a process that reads videos ended while it sent a batch") from error
+
+
+def _lost_reader(message: str) -> SpecError:
+    help = "where memory is short, use fewer --workers (0 reads in this process)"
+    return SpecError(Diagnostic("worker-died", message, help=help))

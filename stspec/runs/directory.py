@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import fcntl
 import hashlib
@@ -258,7 +259,8 @@ class RunFolder:
             path = self.folder.resolve() / "lock"
             path.unlink(missing_ok=True)
             _locked.discard(path)
-            self._lock.close()
+            with contextlib.suppress(OSError):  # a full disk has been told of
+                self._lock.close()
             self._lock = None
 
     def _taken(self, spec: str) -> SpecError:
@@ -267,7 +269,7 @@ class RunFolder:
             before = (self.folder / "spec.yaml").read_text(encoding="utf-8")
         except (OSError, ValueError):
             before = spec
-        if before != spec:
+        if _body(before) != _body(spec):
             return other_spec(f"{name} holds a run of another spec", before, spec)
         help = f"go on with `stspec train --resume {name}`, or name another folder with --run"
         return SpecError(Diagnostic("run-exists", f"{name} holds a run already", help=help))
@@ -276,7 +278,7 @@ class RunFolder:
 def other_spec(message: str, before: str, now: str, what: str = "spec") -> SpecError:
     """Return the refusal of a checkpoint or a run of another spec, with the difference."""
     lines = difflib.unified_diff(
-        before.splitlines(), now.splitlines(), f"{what} of the run", f"{what} asked for",
+        _body(before), _body(now), f"{what} of the run", f"{what} asked for",
         lineterm="", n=1,
     )  # fmt: skip
     text = "\n".join(lines)
@@ -289,6 +291,11 @@ def other_spec(message: str, before: str, now: str, what: str = "spec") -> SpecE
     ]
     help = "name another folder with --run to train it from the start, or leave it as it was"
     return SpecError(Diagnostic(f"other-{what}", message, tuple(changed[:40]), help))
+
+
+def _body(text: str) -> list[str]:
+    """Return the lines of a text, its heading aside, which is but a name."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def spec_text(network: Network) -> str:

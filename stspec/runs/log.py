@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -73,7 +74,9 @@ class Log:
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:
-            self._file.close()
+            # What a full disk did not take is tried once more; the failure was told the first time.
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
 

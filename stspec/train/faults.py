@@ -13,6 +13,8 @@ from stspec.diagnostics import Diagnostic, SpecError, display_path
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 LOST_READERS = ("lost-worker", "worker-died")
 """Codes of diagnoses that tell of readers that have ended."""
+_CUT_SHORT = (ConnectionResetError, ConnectionRefusedError, EOFError)
+"""What is raised where a process that reads ends while it hands over a batch."""
 _WORKER = ("dataloader worker", "pin memory thread")
 
 
@@ -45,6 +47,8 @@ def explained(batch: int, accumulate: int, world: int) -> Iterator[None]:
         if any(words in text for words in _WORKER):
             raise _worker_lost(error) from error
         raise
+    except _CUT_SHORT as error:
+        raise lost_reader("a process that reads videos ended while it sent a batch") from error
 
 
 def out_of_memory(batch: int, accumulate: int, world: int) -> SpecError:
@@ -62,7 +66,11 @@ def out_of_memory(batch: int, accumulate: int, world: int) -> SpecError:
 
 def _worker_lost(error: BaseException) -> SpecError:
     first = str(error).strip().splitlines()[0]
-    message = f"a process that reads videos was lost: {first}"
+    return lost_reader(f"a process that reads videos was lost: {first}")
+
+
+def lost_reader(message: str) -> SpecError:
+    """Return the end of a run whose readers have ended."""
     help = (
         "where memory or shared memory is short, use fewer --workers (0 reads in this process); "
         "`stspec train --resume` goes on from the last checkpoint"

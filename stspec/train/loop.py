@@ -25,7 +25,7 @@ from stspec.runs.directory import RunFolder, spec_text
 from stspec.runs.log import Log, told
 from stspec.runs.weights import save_weights
 from stspec.train.distributed import World
-from stspec.train.faults import LOST_READERS, diverged, explained
+from stspec.train.faults import LOST_READERS, diverged, explained, lost_reader
 from stspec.train.feed import Batch, Feed
 from stspec.train.live import Clock, Silence
 from stspec.train.norms import make_precise
@@ -89,9 +89,11 @@ class Loop:
             if checkpoint is not None:
                 self._restore(stage, checkpoint)
                 checkpoint = None
-                if self.world.is_first and self.position.epoch == stage.epochs:
-                    # All is trained; what was written after it may have been lost or damaged.
-                    self._keep_weights(stage)
+                if number + 1 == len(phases) and self.position.epoch == stage.epochs:
+                    self.view.note("nothing is left to train")
+                    if self.world.is_first:
+                        # What was written behind the checkpoint may have been lost or damaged.
+                        self._keep_weights(stage)
             elif self.position.step == 0:
                 self.save(stage)
             while self.position.epoch < stage.epochs:
@@ -114,6 +116,8 @@ class Loop:
             if lost and self.leaving.asked:
                 # The signal went to all processes: readers are gone, perhaps amid a step.
                 raise LeftEarly(display_path(self.folder.folder), self.saved_step) from error
+            if lost:
+                raise lost_reader(error.diagnostics[0].message) from error
             raise
 
     def _epoch(self, stage: Stage) -> None:

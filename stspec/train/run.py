@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,15 @@ from stspec.diagnostics import Diagnostic, Label, SpecError, display_path
 from stspec.module import load_weights
 from stspec.network import Network, Overrides, Target, load
 from stspec.runs.checkpoint import Checkpoint, latest_checkpoint
-from stspec.runs.directory import SEALED, Run, RunFolder, open_run, other_spec, spec_text
+from stspec.runs.directory import (
+    SEALED,
+    Run,
+    RunFolder,
+    is_run,
+    open_run,
+    other_spec,
+    spec_text,
+)
 from stspec.runs.environment import differences, environment
 from stspec.runs.log import Log, Mark, holds
 from stspec.train.distributed import World, joined
@@ -187,6 +195,8 @@ def started(
     if feed is None:
         about = {"path": str(Path(str(data)).resolve()), "lists": dict(lists)}
         feed = VideoFeed.open(about, recipe, seed, options.readers, options.decoder)
+    if start.weights is not None and is_run(Path(start.weights)):
+        start = replace(start, weights=str(open_run(start.weights).weights()))
     network, notes = with_classes(network, len(feed.classes))
     side = recipe.data.size
     if side is not None and network.spec.model.clip.sides != (side, side):
@@ -273,18 +283,21 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
         leaving = Leaving()
         stack.enter_context(leaving.listening())
         stack.callback(job.feed.close)
+        shown = view(steps.total_steps, world.is_first and not options.quiet)
+        stack.callback(shown.close)
+        # Weights that do not fit must not leave the folder of a run that never began.
+        module = None if job.run is not None else _first_module(job, shown, None)
         if world.is_first:
             stack.callback(folder.unlock)
             _take(folder, job, found)
         world.wait()
-        shown = view(steps.total_steps, world.is_first and not options.quiet)
-        stack.callback(shown.close)
         for note in [*job.notes, *(steps.notes if job.run is None else [])]:
             shown.note(note)
         log = Log(folder.folder / "log.jsonl")
         stack.callback(log.close)
         checkpoint = _checkpoint(job, folder, log, shown, world, found)
-        module = _first_module(job, shown, checkpoint)
+        if module is None:
+            module = _first_module(job, shown, checkpoint)
         names = options.track if world.is_first else ()
         about = {"spec": job.network.name, "recipe": job.recipe.name, "seed": job.seed}
         trackers = Trackers(names, folder.folder, about, shown.note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,17 +59,15 @@ class VideoFeed:
         """
         path, how = Path(about["path"]), dict(about.get("lists") or {})
         training = load_split(path, "train", **how)
-        require_files(training)
-        _require_labels(training)
         validation = None
         if split_source(path, "val", needed=False) is not None:
             validation = load_split(path, "val", **how)
-        if validation is not None:
-            require_files(validation)
-            if validation.classes != training.classes:
-                message = "the lists for training and validation name different classes"
-                help = "name them in a file, with --classes"
-                raise SpecError(Diagnostic("other-classes", message, help=help))
+        _require_all_files([training] if validation is None else [training, validation])
+        _require_labels(training)
+        if validation is not None and validation.classes != training.classes:
+            message = "the lists for training and validation name different classes"
+            help = "name them in a file, with --classes"
+            raise SpecError(Diagnostic("other-classes", message, help=help))
         return cls(training, validation, recipe, seed, workers, decoder)
 
     @property
@@ -182,6 +180,18 @@ def augmentation(recipe: Recipe, network: Network, classes: tuple[str, ...]) -> 
         reason = reason.removeprefix("Value error, ").partition(" [type=")[0]
         help = "change `data` or `test` of the recipe with --set, or clip.size of the spec"
         raise SpecError(Diagnostic("bad-sizes", reason, help=help)) from None
+
+
+def _require_all_files(manifests: Iterable[Manifest]) -> None:
+    """Refuse lists that name files which are not there, naming those of all lists at once."""
+    told: list[Diagnostic] = []
+    for manifest in manifests:
+        try:
+            require_files(manifest)
+        except SpecError as error:
+            told += error.diagnostics
+    if told:
+        raise SpecError(*told)
 
 
 def _require_labels(manifest: Manifest) -> None:
