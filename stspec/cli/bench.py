@@ -129,7 +129,7 @@ def _text(value: dict[str, Any]) -> str:
 
 def _tell(rows: list[Row], where: dict[str, Any], json: bool) -> None:
     from stspec.bench import to_json
-    from stspec.cli.screen import RIGHT, Column, paint, size, table, width, write
+    from stspec.cli.screen import RIGHT, Column, paint, paragraph, size, table, width, write
 
     if json:
         write(_text(to_json(rows, where)))
@@ -146,22 +146,27 @@ def _tell(rows: list[Row], where: dict[str, Any], json: bool) -> None:
             _how(row.case),
             _time(row.latency_min),
             _time(row.latency_median),
-            f"{row.throughput:.4g}",
+            _rate(row.throughput),
             size(row.memory) if row.memory is not None else "",
-            f"{row.ratio:.3f}" if row.ratio is not None else "",
+            f"{row.ratio:.3f} x" if row.ratio is not None else "",
         )
         for row in rows
     ]
     ink = paint()
     about = ", ".join(f"{name} {value}" for name, value in where.items() if value is not None)
     note = f"{rows[0].rounds} rounds in turns; ratio: median latency over rounds, by {rows[0].name}"
-    write(f"{table(columns, cells, width(), ink)}\n\n{ink(note, 'dim')}\n{ink(about, 'dim')}")
+    notes = "\n".join(ink(paragraph(text, width()), "dim") for text in (note, about))
+    write(f"{table(columns, cells, width(), ink)}\n\n{notes}")
 
 
 def _how(case: Case) -> str:
     parts = [case.precision.replace("float", "f")]
     parts += ["last"] if case.layout == "channels_last" else []
     return " ".join([*parts, *(["compiled"] if case.compiled else [])])
+
+
+def _rate(clips: float) -> str:
+    return f"{clips:,.0f}" if clips >= 1000 else f"{clips:.4g}"
 
 
 def _time(seconds: float) -> str:

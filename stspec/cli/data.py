@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stspec.cli.options import Output
 from stspec.cli.screen import paint, remark, write
 
 if TYPE_CHECKING:
@@ -52,7 +51,16 @@ def data(
             help="A list of samples, or a folder with a folder per class; for make, where to.",
         ),
     ],
-    output: Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Write to this file; extract: to this folder.",
+            show_default=False,
+        ),
+    ] = None,
     root: Annotated[
         Path | None, typer.Option(help="Where the list's paths start.", show_default=False)
     ] = None,
@@ -105,9 +113,14 @@ def data(
     if action is Action.MAKE:
         _make(path, train=train, val=val, frames=frames, size=size, seed=seed, workers=workers)
         return
+    from stspec.data.lists.splits import part_folders
     from stspec.data.manifest import load_manifest
-    from stspec.diagnostics import display_path
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
 
+    if parts := part_folders(path):
+        message = f"{display_path(path)} is no folder of classes: it has the parts of a data set"
+        help = f"name one part: {', '.join(display_path(part) for part in parts)}"
+        raise SpecError(Diagnostic("several-parts", message, help=help))
     manifest = load_manifest(
         path, root=root, classes=classes, kind=kind.value if kind else None, template=template,
         form=form, separator=separator, start=start,

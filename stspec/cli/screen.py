@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -51,6 +52,13 @@ def paint() -> Paint:
 def write(text: str) -> None:
     """Print a text that ends with one line break."""
     sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def paragraph(text: str, room: int) -> str:
+    """Return a text in lines of so many columns, those after the first set in."""
+    return textwrap.fill(
+        text, room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def remark(text: str) -> None:

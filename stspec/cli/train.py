@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stspec.cli.data import KindOption
-from stspec.cli.screen import RIGHT, Column, paint, remark, size, table, width, write
+from stspec.cli.screen import RIGHT, Column, paint, paragraph, remark, size, table, width, write
 
 if TYPE_CHECKING:
     from stspec.train.plan import Plan
@@ -147,7 +148,8 @@ def train(
             running.Start(str(weights) if weights else None, importer, image), None, lists,
             running.Options(workers, device, decoder=decoder.value),
         )  # fmt: skip
-        _tell(job)
+        _check(job, track or ())
+        _tell(job, device)
         return
     try:
         done = running.train(
@@ -170,8 +172,10 @@ def _summary(folder: Path) -> str:
     from stspec.diagnostics import display_path
 
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("val") or {}
-    named = ("top1", "top5", "mean_class", "mean_ap")
-    shown = [f"{name} {metrics[name]:.1%}" for name in named if metrics.get(name) is not None]
+    named = {"top1": "top-1", "top5": "top-5", "mean_class": "mean class", "mean_ap": "mAP"}
+    shown = [
+        f"{title} {metrics[n]:.1%}" for n, title in named.items() if metrics.get(n) is not None
+    ]
     return f"{display_path(folder)}: {', '.join(shown) or 'trained; nothing to test on'}"
 
 
@@ -192,21 +196,40 @@ def _lists(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _tell(job: Job) -> None:
-    from stspec.train.distributed import World
+def _check(job: Job, track: Sequence[str]) -> None:
+    """Refuse what would stop the run at its start."""
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
+    from stspec.runs.directory import is_run
+    from stspec.train.trackers import check_trackers
+
+    check_trackers(track)
+    weights = job.start.weights
+    if job.run is None and weights is not None and not Path(weights).exists():
+        message = f"cannot read the weights in `{weights}`: no such file or directory"
+        raise SpecError(Diagnostic("bad-checkpoint", message))
+    if job.run is None and job.folder is not None and is_run(job.folder):
+        name = display_path(job.folder)
+        help = f"go on with `stspec train --resume {name}`, or name another folder with --run"
+        raise SpecError(Diagnostic("run-exists", f"{name} holds a run already", help=help))
+
+
+def _tell(job: Job, device: str | None) -> None:
+    from stspec.train.distributed import joined
     from stspec.train.plan import plan
 
-    found = plan(job, World())
+    with joined(device) as world:
+        found = plan(job, world)
+        if not world.is_first:
+            return
     ink = paint()
     clips = f"{found.clips} clips of {len(job.feed.classes)} classes"
     title = f"{ink(job.network.name, 'bold')} by the recipe {ink(job.recipe.name, 'bold')}"
     write(f"{title}, on {clips}: {found.total_steps} steps\n")
     write(_table(found))
-    for stage in found.stages:
-        write(f"temporal receptive field: {stage.reach}")
-    for note in [*job.notes, *found.notes]:
-        write(note)
-    write("memory is an estimate, of one process: weights, gradients, momenta and all activations")
+    reach = dict.fromkeys(f"temporal receptive field: {stage.reach}" for stage in found.stages)
+    memory = "memory is an estimate, of one process: weights, gradients, momenta and all"
+    for note in [*reach, *job.notes, *found.notes, f"{memory} activations"]:
+        write(paragraph(note, width()))
 
 
 def _table(found: Plan) -> str:

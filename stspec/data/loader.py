@@ -235,7 +235,7 @@ def _unreadable(faults: list[str]) -> SpecError:
     return SpecError(
         Diagnostic(
             "broken-video",
-            "\n".join(["cannot read", *faults]) if len(faults) > 1 else f"cannot read {faults[0]}",
+            f"cannot read {'; '.join(faults)}",
             help="`broken: skip` leaves such videos out, `broken: substitute` takes others",
         )
     )

@@ -28,7 +28,7 @@ from stspec.data.lists.folders import parse_folders
 from stspec.data.lists.forms import Given, parse_list
 from stspec.data.lists.places import Places, find_places, picture_template
 from stspec.data.lists.saved import is_saved, read_saved, write_saved
-from stspec.data.lists.splits import Split, other_list, split_source
+from stspec.data.lists.splits import Split, other_list, part_of, split_source
 from stspec.data.sample import Kind, Manifest, Sample
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 
@@ -106,6 +106,9 @@ def load_split(
     known = _classes(classes, source, replace(parsed, classes=()))
     if known is None:
         known = _shared_classes(data, source, parsed, given)
+    part = part_of(source.name)
+    if split != "train" and part not in (split, None):
+        parsed.notes.append(f"there is no {split} part: {display_path(source)} stands in for it")
     return _manifest(source, parsed, places, known, given)
 
 

@@ -63,7 +63,8 @@ def find_tap(network: Network, module: nn.Module, path: str | None = None) -> Ta
         help = did_you_mean(name, around or taps)
         raise SpecError(Diagnostic("no-tap", message, help=help))
     message = f"{network.name} has no node `{name}`"
-    help = f"{did_you_mean(name, taps)}; `stspec show {network.name} --ir` lists all"
+    near = did_you_mean(name, taps)
+    help = f"{near}{' ' if near.endswith('?') else '; '}`stspec show SPEC --ir` lists all"
     raise SpecError(Diagnostic("unknown-tap", message, help=help))
 
 

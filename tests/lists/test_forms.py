@@ -75,6 +75,11 @@ LISTS: dict[str, tuple[str, str, list[Row]]] = {
         "a 90 1 3\nb 60 0\n", "form `frames_labels`",
         [("a", (1, 3), None, None, 90), ("b", (0,), None, None, 60)],
     ),
+    "mmaction2 frames and two labels": (
+        "a 90 1 3\nb 60 2 0\nc 50 0 1\n", "form `frames_labels`",
+        [("a", (1, 3), None, None, 90), ("b", (2, 0), None, None, 60),
+         ("c", (0, 1), None, None, 50)],
+    ),
     "slowfast": (
         "/data/x y.mp4 4\n/data/z.mp4 0\n", "separator: space",
         [("/data/x y.mp4", (4,), None, None, None), ("/data/z.mp4", (0,), None, None, None)],
@@ -174,7 +179,9 @@ def test_something_something(tmp_path: Path) -> None:
 def test_kinetics(tmp_path: Path) -> None:
     text = "label,youtube_id,time_start,time_end,split\n"
     text += 'abseiling,abc-_123,4,14,train\n"air, drumming",xyz,20,30,train\n'
-    text += "abseiling,gone,0,10,train\n"
+    text += "abseiling,gone,0,10,train\nabseiling,in_part,0,10,train\n"
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "in_part_000000_000010.mp4").touch()
     path = written(tmp_path, text, "train.csv")
     (tmp_path / "abc-_123_000004_000014.mp4").touch()
     (tmp_path / "air,_drumming").mkdir()
@@ -183,6 +190,7 @@ def test_kinetics(tmp_path: Path) -> None:
     assert [(s.path, s.labels) for s in found][:2] == [
         ("abc-_123_000004_000014.mp4", (0,)), ("air,_drumming/xyz.mkv", (1,)),
     ]  # fmt: skip
+    assert found.samples[3].path == "train/in_part_000000_000010.mp4"
     assert found.classes == ("abseiling", "air, drumming")
     assert len(missing_files(found)) == 1
 
@@ -377,3 +385,11 @@ class TestSplits:
             load_split(data, "val")
         with refused("there is no"):
             load_split(tmp_path / "absent", "train")
+
+
+def test_a_part_that_stands_in_for_another_is_told(tmp_path: Path) -> None:
+    written(tmp_path, "a.mp4 0\n")
+    written(tmp_path, "b.mp4 0\n", "val.txt")
+    assert not any("stands in" in note for note in load_split(tmp_path, "val").notes)
+    said = load_split(tmp_path, "test").notes
+    assert any("there is no test part" in note and "val.txt" in note for note in said)

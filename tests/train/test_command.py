@@ -47,7 +47,7 @@ def test_a_run_from_the_command_line(
     run = tmp_path / "run"
     assert main(arguments(tiny, data, run)) == 0
     said = capfd.readouterr()
-    assert "top1" in said.out
+    assert "top-1" in said.out
     assert "12 classes, as the data have" in said.err
     assert "epoch 2/2" in said.err
     records = list(read_log(run / "log.jsonl"))
@@ -86,6 +86,37 @@ def test_mistakes_are_told(
         assert main(given) == 2
         said = " ".join(capfd.readouterr().err.replace("\n  = help:", "").split())
         assert words in said, said
+
+
+def test_dry_run_refuses_what_would_stop_the_run(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    held = tmp_path / "held"
+    assert main(arguments(tiny, data, held)) == 0
+    capfd.readouterr()
+    for more, words in (
+        (["--weights", str(tmp_path / "none.pth")], "no such file"),
+        (["--track", "wandbb"], "did you mean `wandb`"),
+        (["--device", "gpu"], "no device `gpu`"),
+        (["--run", str(held)], "holds a run already"),
+    ):
+        assert main(arguments(tiny, data, tmp_path / "run", "--dry-run", *more)) == 2
+        said = " ".join(capfd.readouterr().err.split())
+        assert words in said, said
+
+
+def test_dry_run_fits_the_terminal(
+    tiny: Path,
+    data: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(arguments(tiny, data, tmp_path / "run", "--dry-run", "--set", "batch=7")) == 0
+    said = capfd.readouterr().out
+    assert "all\n  activations" in said
+    assert max(len(line) for line in said.splitlines()) <= 80
 
 
 def test_a_scheduler_ends_the_whole_group(tiny: Path, data: Path, tmp_path: Path) -> None:

@@ -132,6 +132,17 @@ def test_what_is_not_there_is_told(tmp_path: Path, capsys: Out) -> None:
     assert main(["data", "check", str(tmp_path)]) == 2
 
 
+def test_parts_are_not_taken_for_classes(tmp_path: Path, capsys: Out) -> None:
+    for part in ("train", "val"):
+        (tmp_path / part / "jump").mkdir(parents=True)
+        make_film(tmp_path / part / "jump" / "a.mp4", 4)
+    assert main(["data", "check", str(tmp_path)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "parts of a data set" in said and "name one part" in said
+    assert main(["data", "check", str(tmp_path / "train")]) == 0
+    assert "1 of 1 can be read" in capsys.readouterr().out
+
+
 def test_doctor_looks_at_everything(capsys: Out) -> None:
     main(["doctor"])
     said = capsys.readouterr().out

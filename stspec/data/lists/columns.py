@@ -123,7 +123,8 @@ def _recognise(
     least, most = min(trailing), max(trailing)
     if least != most:
         # Paths may end in numbers: the files that are there decide.
-        some = lines[:500:7]
+        longest = [line for line, count in zip(lines, trailing, strict=True) if count == most]
+        some = [*lines[:500:7], *longest[:50]]
         fits = [n for n in range(least, 0, -1) if all(_there(li, mark, n, exists) for li in some)]
         if fits:
             least = most = fits[0]
@@ -137,8 +138,11 @@ def _recognise(
         return "frames"
     rows = [split(line.text, mark)[-least:] for line in lines]
     if least == 3:
-        ordered = all(int(row[0]) <= int(row[1]) for row in rows)
-        return "start_end" if ordered else "offset"
+        if all(int(row[0]) <= int(row[1]) for row in rows):
+            return "start_end"
+        # An offset is followed by a number of frames, which is never 0; a label may be.
+        counted = all(int(row[1]) > 0 for row in rows)
+        return "offset" if counted else "frames_labels"
     return "labels" if _is_video(lines[0], mark) else "frames_labels"
 
 

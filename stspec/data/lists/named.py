@@ -130,6 +130,8 @@ def parse_kinetics(path: Path) -> Parsed:
         label, key = row.get("label", ""), row["youtube_id"]
         timed = f"{key}_{start:06d}_{end:06d}"
         folders = ["", f"{label}/", f"{label.replace(' ', '_')}/"] if label else [""]
+        if part := row.get("split", ""):
+            folders += [f"{part}/{folder}" for folder in folders]
         places = [f"{folder}{name}" for name in (timed, key) for folder in folders]
         labels = (label,) if label else ()
         entries.append(Entry(places[0], labels, id=timed, line=line.number, choices=(*places[1:],)))

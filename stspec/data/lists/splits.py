@@ -56,6 +56,16 @@ def split_source(data: Path, split: Split, *, needed: bool = True) -> Path | Non
     return _none(data, split) if needed else None
 
 
+def part_folders(data: Path) -> list[Path]:
+    """Return the folders of a data set's parts, where a folder has nothing but those."""
+    if not data.is_dir():
+        return []
+    folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
+    words = {word for part in _WORDS.values() for word in part}
+    parts = {part_of(p.name) for p in folders if p.name.lower() in words}
+    return folders if len(parts) > 1 and all(p.name.lower() in words for p in folders) else []
+
+
 def other_list(data: Path, source: Path, split: Split) -> Path | None:
     """Return the list or folder of another part, if there is just one."""
     try:
