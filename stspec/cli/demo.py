@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,7 @@ def demo(
 def _trained(name: str, clips: Path, folder: Path, seed: int, workers: int | None) -> Path:
     """Train a model, or let its run go on; return the run's folder."""
     from stspec.cli.screen import write
-    from stspec.train import train
+    from stspec.train.run import train
 
     if (folder / "metrics.json").is_file():
         write(f"{folder} is complete")
@@ -88,12 +89,15 @@ def _table(found: dict[str, Predictions]) -> str:
         for name, one in found.items()
     ]
     pairs = "; ".join(f"{a} / {b}" for a, b in PAIRS)
+    told = [
+        "order of frames: accuracy over classes that come in pairs, one the other played "
+        f"backwards ({pairs}), where a model that sees no order tosses a coin",
+        f"single frame: over classes that one frame tells ({', '.join(STILL)})",
+    ]
     return "\n".join(
         [
             table(columns, rows, width(), paint()),
-            "order of frames: accuracy over classes that come in pairs, one the other played",
-            f"backwards ({pairs})",
-            f"single frame: over classes that one frame tells ({', '.join(STILL)})",
+            *(textwrap.fill(text, width()) for text in told),
         ]
     )
 
