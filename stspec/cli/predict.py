@@ -133,7 +133,11 @@ def lengths(window: str | None, every: str | None) -> tuple[Length | None, Lengt
 
 
 def _is_multi_label(model: Model) -> bool:
-    return model.run is not None and bool(model.run.data.get("multi_label"))
+    from stspec.evaluate.model import sidecar
+
+    if model.run is not None:
+        return bool(model.run.data.get("multi_label"))
+    return bool(sidecar(model.weights).get("multi_label"))
 
 
 def _json(found: list[Prediction]) -> str:

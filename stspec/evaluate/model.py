@@ -145,12 +145,17 @@ def sidecar_classes(path: Path | None) -> tuple[str, ...] | None:
         return None
     if is_run(path):
         return open_run(path).classes
+    names = sidecar(path).get("classes")
+    return tuple(map(str, names)) if isinstance(names, list) and names else None
+
+
+def sidecar(path: Path) -> dict[str, Any]:
+    """Return what the file beside weights says of them; nothing where it cannot be read."""
     try:
         told = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
-        names = told["meta"]["classes"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    return tuple(map(str, names)) if isinstance(names, list) and names else None
+        return dict(told["meta"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
 
 
 def _digest(path: Path) -> str:

@@ -218,8 +218,9 @@ class Loop:
     def _keep_weights(self, stage: Stage) -> None:
         state = stage.average.state if stage.average is not None else stage.module.state_dict()
         about = {
-            "classes": list(self.feed.classes), "step": self.position.step,
-            "stage": self.position.stage, "epoch": self.position.epoch,
+            "classes": list(self.feed.classes), "multi_label": self.feed.multi_label,
+            "step": self.position.step, "stage": self.position.stage,
+            "epoch": self.position.epoch,
         }  # fmt: skip
         save_weights(self.folder.folder, stage.network, state, about)
 
