@@ -14,7 +14,7 @@ from stspec.runs.directory import Run
 from stspec.train import run
 from stspec.train.recipe import load_recipe
 
-FEW = {"train": 48, "val": 24, "frames": 8, "workers": 1}
+FEW: dict[str, Any] = {"train": 48, "val": 24, "frames": 8, "workers": 1}
 
 
 @pytest.fixture
