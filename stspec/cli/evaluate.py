@@ -125,7 +125,7 @@ def evaluate(
 
     The scores of every view and of every video are written with ids and labels (.npz): metrics
     follow from that file alone, also joined in another way: `stspec eval FILE.npz --fuse logits`.
-    `torchrun --nproc_per_node N -m stspec.cli eval ...` shares the videos; each is seen once.
+    `torchrun --nproc_per_node N -m -- stspec.cli eval ...` shares the videos; each is seen once.
     """
     from dataclasses import replace
 

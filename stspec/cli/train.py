@@ -36,7 +36,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="DIR_OR_LIST",
-            help="A list of samples, or a folder with lists or with a folder per class.",
+            help="A list of samples, or a folder with train and val: lists, or folders of classes.",
             show_default=False,
         ),
     ] = None,
@@ -117,7 +117,7 @@ def train(
 
     A run is a folder: spec, recipe, log, weights, checkpoints. After a kill at any moment
     `stspec train --resume RUN` goes on as if nothing had been: on a processor bit for bit.
-    Several processes: torchrun --nproc_per_node 2 -m stspec.cli train ...
+    Several processes: torchrun --nproc_per_node 2 -m -- stspec.cli train ...
 
     Exit status: 0 trained; 2 error; 75 told to leave by SIGTERM or SIGUSR1, and saved.
     """

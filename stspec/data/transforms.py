@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stspec.diagnostics import Diagnostic, SpecError
+
 Filter = Literal["nearest", "bilinear", "bicubic"]
 
 
@@ -97,14 +99,26 @@ def normalise(clips: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     """Return clips uint8 (N, C, T, H, W) as float32: of 0 to 1, less the mean, over the deviation.
 
     Raises:
-        ValueError: if the clips have another number of channels.
+        SpecError: if the clips have another number of channels.
     """
-    if not clips.shape[1] == len(mean) == len(std):
-        raise ValueError(f"{clips.shape[1]} channels, {len(mean)} means, {len(std)} deviations")
+    check_channels(clips.shape[1], len(mean))
     scale = torch.tensor([1 / (255 * value) for value in std], device=clips.device)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=clips.device)
     shape = (1, -1, *[1] * (clips.dim() - 2))
     return torch.addcmul(shift.view(shape), clips.float(), scale.view(shape))
+
+
+def check_channels(found: int, wanted: int) -> None:
+    """Refuse clips with other channels than a network takes: flow has two, pictures have three.
+
+    Raises:
+        SpecError: if the numbers differ.
+    """
+    if found != wanted:
+        message = f"the clips have {found} channels, and the network takes {wanted}"
+        what = "flow: x and y" if found == 2 else "RGB"
+        help = f"a network for these ({what}) is trained with --set clip.channels={found}"
+        raise SpecError(Diagnostic("wrong-channels", message, help=help))
 
 
 def rgb_difference(before: Tensor, after: Tensor) -> Tensor:

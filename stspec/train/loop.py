@@ -86,6 +86,9 @@ class Loop:
             self.log.start()
         for number in range(self.position.stage, len(phases)):
             stage = build_stage(self, number, module)
+            if len(phases) > 1:
+                frames = stage.network.spec.model.clip.frames
+                self.view.note(f"stage {number + 1} of {len(phases)}: clips of {frames} frames")
             if checkpoint is not None:
                 self._restore(stage, checkpoint)
                 checkpoint = None

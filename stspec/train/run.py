@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -192,12 +193,16 @@ def started(
         raise TypeError("train takes a spec and data, or a run to resume")
     network = target if isinstance(target, Network) else load(target, overrides)
     about: dict[str, Any] = {}
+    read: list[str] = []
     if feed is None:
         about = {"path": str(Path(str(data)).resolve()), "lists": dict(lists)}
         feed = VideoFeed.open(about, recipe, seed, options.readers, options.decoder)
+        feed.check(network)
+        read = feed.notes
     if start.weights is not None and is_run(Path(start.weights)):
         start = replace(start, weights=str(open_run(start.weights).weights()))
-    network, notes = with_classes(network, len(feed.classes))
+    network, notes = with_classes(network, len(feed.classes), read)
+    notes = read + notes
     side = recipe.data.size
     if side is not None and network.spec.model.clip.sides != (side, side):
         network = load(network.spec.tree, [("clip.size", side)])
@@ -243,8 +248,10 @@ def resumed(
     return Job(network, recipe, feed, seed, run.folder, start, about, run)
 
 
-def with_classes(network: Network, count: int) -> tuple[Network, list[str]]:
-    """Return the network for so many classes.
+def with_classes(
+    network: Network, count: int, read: Sequence[str] = ()
+) -> tuple[Network, list[str]]:
+    """Return the network for so many classes; `read` tells how the data were understood.
 
     The number that a shipped spec gives is a default, and the data decide. One that the user
     wrote, in a file or by --set, must be that of the data.
@@ -260,6 +267,7 @@ def with_classes(network: Network, count: int) -> tuple[Network, list[str]]:
     if node is not None and not Path(node.span.file).resolve().is_relative_to(shipped):
         message = f"the data have {count} classes, the spec has {written}"
         help = f"--set classes={count}, or leave `classes` out: the data decide then"
+        help += f" ({read[0]})" if read else ""
         labels = (Label(node.span, f"not the {count} of the data"),)
         raise SpecError(Diagnostic("wrong-classes", message, labels, help))
     told = f"{count} classes, as the data have (the spec's default is {written})"
@@ -292,7 +300,7 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
             _take(folder, job, found)
         world.wait()
         for note in [*job.notes, *(steps.notes if job.run is None else [])]:
-            shown.note(note)
+            shown.note(textwrap.fill(note, 80, subsequent_indent="  ", break_long_words=False))
         log = Log(folder.folder / "log.jsonl")
         stack.callback(log.close)
         checkpoint = _checkpoint(job, folder, log, shown, world, found)

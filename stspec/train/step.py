@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from stspec.data.transforms import check_channels
 from stspec.rng import keyed_seed
 from stspec.train.distributed import World
 from stspec.train.feed import Batch
@@ -37,6 +38,7 @@ class Normalise:
 
     def __call__(self, clips: Tensor) -> Tensor:
         """(N, C, T, H, W) uint8 -> float32."""
+        check_channels(clips.shape[1], self.shift.shape[1])
         clips = clips.to(self.device, non_blocking=True)
         return torch.addcmul(self.shift, clips.float(), self.scale)
 

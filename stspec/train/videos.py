@@ -14,6 +14,7 @@ from stspec.data.lists.splits import split_source
 from stspec.data.loader import Loader, eval_loader, train_loader
 from stspec.data.manifest import load_split, require_files
 from stspec.data.sample import Manifest
+from stspec.data.transforms import check_channels
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.evaluate.runner import evaluate
 from stspec.evaluate.views import Views
@@ -69,6 +70,21 @@ class VideoFeed:
             help = "name them in a file, with --classes"
             raise SpecError(Diagnostic("other-classes", message, help=help))
         return cls(training, validation, recipe, seed, workers, decoder)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return how the lists were read: what is guessed can be seen, and overridden."""
+        own = [f"data: {note}" for note in self.training.notes]
+        others = self.validation.notes if self.validation is not None else ()
+        return own + [f"validation: {n}" for n in others if n not in self.training.notes]
+
+    def check(self, network: Network) -> None:
+        """Refuse data that have other channels than the network takes.
+
+        Raises:
+            SpecError: if flow, or pictures, meet a network for the other.
+        """
+        check_channels(2 if self.training.kind == "flow" else 3, network.spec.model.clip.channels)
 
     @property
     def classes(self) -> tuple[str, ...]:

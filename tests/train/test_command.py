@@ -143,3 +143,45 @@ def test_a_scheduler_ends_the_whole_group(tiny: Path, data: Path, tmp_path: Path
     assert program.returncode == 75, said
     assert "--resume" in said and "saved at step" in said
     assert list((run / "checkpoints").glob("*.json"))
+
+
+def test_how_lists_are_read_is_told(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = (data / "train.csv").read_text().splitlines()[1:]
+    listed = tmp_path / "all.txt"
+    listed.write_text(
+        "".join(f"{data / row.split(',')[0]} {i % 3}\n" for i, row in enumerate(rows))
+    )
+    assert main(arguments(tiny, listed, tmp_path / "run", "--dry-run")) == 0
+    assert "form `video`" in capfd.readouterr().out
+    classes = arguments(tiny, listed, tmp_path / "run", "--set", "classes=5")
+    assert main(classes) == 2
+    assert "form `video`" in capfd.readouterr().err
+
+
+def test_flow_needs_a_network_of_two_channels(
+    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    listed = tmp_path / "train.txt"
+    listed.write_text("a 8 0\nb 8 1\n")
+    for name in "ab":
+        (clips / name).mkdir()
+    given = arguments(tiny, listed, tmp_path / "run", "--root", str(clips), "--kind", "flow")
+    given += ["--set", "batch=2", "--dry-run"]
+    assert main(given) == 2
+    said = " ".join(capfd.readouterr().err.split())
+    assert "2 channels, and the network takes 3" in said and "clip.channels=2" in said
+    assert main([*given, "--set", "clip.channels=2"]) == 0
+
+
+def test_stages_are_told_apart(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stages = "stages=[{frames: 2, epochs: 1}, {frames: 4, epochs: 1}]"
+    assert main(arguments(tiny, data, tmp_path / "run", "--set", stages)) == 0
+    said = capfd.readouterr().err
+    first, second = said.index("stage 1 of 2: clips of 2"), said.index("stage 2 of 2: clips of 4")
+    assert first < said.index("epoch 1/1") < second < said.rindex("epoch 1/1")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stspec.data import transforms as tf
 from stspec.data.transforms import Box
+from stspec.diagnostics import SpecError
 from tests.transforms.record import FILE, FILTERS, SIZES, picture
 
 RECORDED = dict(np.load(FILE).items())
@@ -135,7 +136,7 @@ def test_clips_are_normalised_as_torchvision_does(frames: Tensor) -> None:
     torch.testing.assert_close(
         out[0, :, 0], torch.from_numpy(RECORDED["normalised"]), rtol=0, atol=2e-6
     )
-    with pytest.raises(ValueError, match="3 channels, 1 means"):
+    with pytest.raises(SpecError, match="3 channels, and the network takes 1"):
         tf.normalise(clips, [0.5], [0.5])
 
 
