@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,11 @@ from typing import Any, BinaryIO
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 
+ELSEWHERE = "name another folder with --run, or see to it that this one can be written"
+_REFUSED = (
+    errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
 UNTOUCHED = "what was saved before is good: make room and `stspec train --resume` the run"
 
 
@@ -125,4 +131,5 @@ class told:  # noqa: N801 (a context manager that reads as a word)
         if isinstance(error, OSError):
             why = (error.strerror or str(error)).lower()
             message = f"cannot write {display_path(self.path)}: {why}"
-            raise SpecError(Diagnostic("unwritable-run", message, help=UNTOUCHED)) from error
+            help = ELSEWHERE if error.errno in _REFUSED else UNTOUCHED
+            raise SpecError(Diagnostic("unwritable-run", message, help=help)) from error

@@ -86,13 +86,29 @@ def _device(name: str | None, local: int) -> torch.device:
     except RuntimeError:
         message = f"there is no device `{name}`"
         raise SpecError(Diagnostic("unknown-device", message, help="`cpu` or `cuda`")) from None
+    if device.type == "cpu":
+        return torch.device("cpu")
     if device.type == "cuda":
-        if not torch.cuda.is_available():
-            help = "leave out --device, or see `stspec doctor`"
-            raise SpecError(Diagnostic("no-device", "torch finds no CUDA device", help=help))
-        device = torch.device("cuda", local if device.index is None else device.index)
+        device = torch.device("cuda", _cuda(local if device.index is None else device.index))
         torch.cuda.set_device(device)
-    return device
+        return device
+    if device.type == "mps" and torch.backends.mps.is_available():
+        return device
+    message = f"nothing can be computed on the device `{name}` here"
+    raise SpecError(Diagnostic("no-device", message, help="`cpu` or `cuda`"))
+
+
+def _cuda(index: int) -> int:
+    """Return the number of a GPU, if it is there."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        help = "leave out --device, or see `stspec doctor`"
+        raise SpecError(Diagnostic("no-device", "torch finds no CUDA device", help=help))
+    if not 0 <= index < count:
+        message = f"there is no GPU {index}: torch finds {count}, numbered from 0"
+        help = "leave out the number, or start as many processes as there are GPUs"
+        raise SpecError(Diagnostic("no-device", message, help=help))
+    return index
 
 
 def _is_of_others(error: RuntimeError) -> bool:

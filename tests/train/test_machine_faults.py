@@ -204,6 +204,20 @@ def test_weights_that_do_not_fit_leave_no_run(
 def test_no_gpu(
     data: Path, tmp_path: Path, tiny: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*tiny, "--data", str(data), "--device", "cuda"]) == 2
-    assert "torch finds no CUDA device" in said(capfd)
-    assert not (tmp_path / "run").exists()
+    for device, words in (
+        ("cuda", "torch finds no CUDA device"),
+        ("cuda:3", "torch finds no CUDA device"),
+        ("meta", "nothing can be computed on the device `meta` here"),
+    ):
+        assert main([*tiny, "--data", str(data), "--device", device]) == 2
+        assert words in said(capfd)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_cannot_be_one(
+    data: Path, tmp_path: Path, tiny: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("a file")
+    assert main([*tiny, "--data", str(data)]) == 2
+    told = said(capfd)
+    assert "file exists" in told and "another folder with --run" in told
