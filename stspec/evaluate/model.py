@@ -121,7 +121,8 @@ def check_classes(model: Model, names: Sequence[str], where: str) -> None:
     scores = model.network.facts.output.channels
     if len(names) != scores:
         message = f"{model.network.name} gives {scores} scores, {where} has {len(names)} classes"
-        raise SpecError(Diagnostic("class-count", message))
+        help = "scores are told by names in their order: as many names as scores are needed"
+        raise SpecError(Diagnostic("class-count", message, help=help))
     if model.classes is not None and model.classes != tuple(names):
         pairs = enumerate(zip(model.classes, names, strict=True))
         number, (ours, theirs) = next(each for each in pairs if each[1][0] != each[1][1])
