@@ -236,7 +236,8 @@ def _unreadable(faults: list[str]) -> SpecError:
         Diagnostic(
             "broken-video",
             f"cannot read {'; '.join(faults)}",
-            help="`broken: skip` leaves such videos out, `broken: substitute` takes others",
+            help="skip leaves such videos out: --set data.broken=skip in training (substitute "
+            "takes others), --broken skip in stspec eval",
         )
     )
 

@@ -196,6 +196,9 @@ class Loop:
             "kind": "epoch", "stage": position.stage, "epoch": position.epoch,
             "step": position.step, "train_loss": total / max(count, 1), "val": metrics,
         }  # fmt: skip
+        if position.epoch == 0:  # the log has it for each epoch
+            for name, reason in ((metrics or {}).get("left_out") or {}).items():
+                self.view.note(f"validation: video left out: {name}: {reason}")
         if metrics is not None:
             self.losses.append(float(metrics.get("loss") or 0.0))
         self.metrics = {"stage": position.stage, "epoch": position.epoch, "val": metrics}

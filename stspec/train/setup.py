@@ -100,7 +100,8 @@ def steps_of(count: int, batch: int) -> int:
     """
     if count < batch:
         message = f"there are {count} clips to learn from, and a batch has {batch}"
-        raise SpecError(Diagnostic("too-few-clips", message, help=f"--set batch={max(1, count)}"))
+        help = f"--set batch={max(1, count)} or less, also where `stages` have a batch of their own"
+        raise SpecError(Diagnostic("too-few-clips", message, help=help))
     return count // batch
 
 

@@ -144,7 +144,8 @@ class VideoFeed:
             rank=world.rank, world=world.size,
         )  # fmt: skip
         found = predictions.metrics().to_json(confusion=False)
-        return {key: value for key, value in found.items() if key != "classes"}
+        metrics = {key: value for key, value in found.items() if key != "classes"}
+        return metrics | ({"left_out": dict(predictions.faults)} if predictions.faults else {})
 
     def close(self) -> None:
         """Let go of workers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,3 +186,19 @@ def test_stages_are_told_apart(
     said = capfd.readouterr().err
     first, second = said.index("stage 1 of 2: clips of 2"), said.index("stage 2 of 2: clips of 4")
     assert first < said.index("epoch 1/1") < second < said.rindex("epoch 1/1")
+
+
+def test_what_validation_leaves_out_is_told(
+    tiny: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    videos = sorted(copy.rglob("*.mp4"))
+    victim = next(path for path in videos if "val" in str(path.relative_to(copy)))
+    victim.write_bytes(b"")
+    assert main(arguments(tiny, copy, tmp_path / "run", "--set", "data.broken=skip")) == 0
+    said = " ".join(capfd.readouterr().err.split())
+    assert said.count("validation: video left out") == 1 and victim.stem in said
+    records = [row for row in read_log(tmp_path / "run" / "log.jsonl") if row["kind"] == "epoch"]
+    assert [len(row["val"]["left_out"]) for row in records] == [1, 1]
+    assert [row["val"]["count"] for row in records] == [11, 11]
