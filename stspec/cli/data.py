@@ -125,7 +125,9 @@ def data(
         path, root=root, classes=classes, kind=kind.value if kind else None, template=template,
         form=form, separator=separator, start=start,
     )  # fmt: skip
-    write(f"{display_path(path)}: {len(manifest)} samples, {len(manifest.classes)} classes")
+    samples = _count(len(manifest), "sample", "samples")
+    classed = _count(len(manifest.classes), "class", "classes")
+    write(f"{display_path(path)}: {samples}, {classed}")
     for note in manifest.notes:
         write(f"  {note}")
     if action is Action.CHECK:
@@ -134,6 +136,10 @@ def data(
         _index(manifest, output or path.with_suffix(".jsonl"), every_frame, workers, broken)
     else:
         _extract(manifest, path, output, short_side, quality)
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def _check(manifest: Manifest, every_frame: bool, workers: int) -> None:

@@ -140,7 +140,8 @@ def test_parts_are_not_taken_for_classes(tmp_path: Path, capsys: Out) -> None:
     said = " ".join(capsys.readouterr().err.split())
     assert "parts of a data set" in said and "name one part" in said
     assert main(["data", "check", str(tmp_path / "train")]) == 0
-    assert "1 of 1 can be read" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 sample, 1 class\n" in said and "1 of 1 can be read" in said
 
 
 def test_doctor_looks_at_everything(capsys: Out) -> None:

@@ -45,7 +45,7 @@ def parse_folders(folder: Path, kind: str | None, template: str | None) -> Parse
         message = f"{display_path(folder)} holds no list and no folders of videos"
         help = "a list called train.csv or val.txt, or a folder of videos for each class"
         raise SpecError(Diagnostic("no-list", message, help=help))
-    notes = [f"a folder per class: {len(classes)} classes"]
+    notes = [f"a folder per class: {len(classes)} {'class' if len(classes) == 1 else 'classes'}"]
     return Parsed(entries, "folders", notes, tuple(part.name for part in classes))
 
 
