@@ -19,20 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from stspec.diagnostics import SpecError, display_path
-from stspec.network import Network
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
 from stspec.runs.directory import RunFolder, spec_text
 from stspec.runs.log import Log, told
 from stspec.runs.weights import save_weights
-from stspec.train.distributed import World
 from stspec.train.faults import LOST_READERS, diverged, explained, lost_reader
-from stspec.train.feed import Batch, Feed
-from stspec.train.live import Clock, Silence
+from stspec.train.feed import Batch
+from stspec.train.live import Clock
 from stspec.train.norms import make_precise
 from stspec.train.optim import set_rate
-from stspec.train.recipe import Recipe
 from stspec.train.schedule import rate
-from stspec.train.setup import Stage, build_stage
+from stspec.train.setup import Given, Stage, build_stage
 from stspec.train.signals import Leaving, LeftEarly
 from stspec.train.state import Position, collect, is_finite, restore
 from stspec.train.step import autocast
@@ -40,17 +37,11 @@ from stspec.train.trackers import Trackers
 
 
 @dataclass
-class Loop:
+class Loop(Given):
     """A run under way."""
 
-    network: Network
-    recipe: Recipe
-    feed: Feed
     folder: RunFolder
-    world: World
-    seed: int
     log: Log
-    view: Silence
     clock: Clock
     trackers: Trackers
     leaving: Leaving

@@ -311,7 +311,7 @@ def carry_out(job: Job, world: World, options: Options) -> Run:
         trackers = Trackers(names, folder.folder, about, shown.note)
         stack.callback(trackers.close)
         loop = Loop(
-            job.network, job.recipe, job.feed, folder, world, job.seed, log, shown,
+            job.network, job.recipe, job.feed, world, job.seed, shown, folder, log,
             Clock(steps.total_steps), trackers, leaving, found, options.save_steps,
             options.save_seconds,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -19,6 +19,8 @@ from stspec.rng import keyed_seed
 from stspec.train import norms
 from stspec.train.distributed import World
 from stspec.train.ema import Average
+from stspec.train.feed import Feed
+from stspec.train.live import Silence
 from stspec.train.memory import recompute, set_channels_last
 from stspec.train.optim import build_optimizer
 from stspec.train.recipe import Norm, Recipe, Schedule
@@ -27,8 +29,17 @@ from stspec.train.stages import carry, with_frames
 from stspec.train.state import Position
 from stspec.train.step import Normalise, Stepper
 
-if TYPE_CHECKING:
-    from stspec.train.loop import Loop
+
+@dataclass
+class Given:
+    """What a run is given, and keeps from its first step to its last."""
+
+    network: Network
+    recipe: Recipe
+    feed: Feed
+    world: World
+    seed: int
+    view: Silence
 
 
 @dataclass
@@ -67,21 +78,21 @@ class Stage:
             for value in self.average.state.values() if self.average is not None else ():
                 dist.broadcast(value, 0)
 
-    def hand_over(self, loop: Loop, frames: int | None) -> nn.Module:
+    def hand_over(self, given: Given, frames: int | None) -> nn.Module:
         """Return the module of the next stage, with this one's weights.
 
         Raises:
             SpecError: if a tensor depends on the number of frames in another way than the rule's.
         """
         state = self.average.state if self.average is not None else self.module.state_dict()
-        after = with_frames(loop.network, frames)
+        after = with_frames(given.network, frames)
         clips = self.network.spec.model.clip.frames, after.spec.model.clip.frames
         carried, stretched = carry(state, after.state, clips)
         if stretched:
-            loop.view.note(
+            given.view.note(
                 f"stretched from {clips[0]} to {clips[1]} frames: {', '.join(stretched)}"
             )
-        module = fresh_module(after, loop.seed)
+        module = fresh_module(after, given.seed)
         module.load_state_dict(carried)
         return module
 
@@ -129,27 +140,27 @@ def check_shares(batch: int, accumulate: int, world: int, even: bool) -> None:
         raise SpecError(Diagnostic("uneven-batch", message, help=f"--set batch={near}"))
 
 
-def build_stage(loop: Loop, number: int, module: nn.Module) -> Stage:
+def build_stage(given: Given, number: int, module: nn.Module) -> Stage:
     """Return a stage that is ready to train a module.
 
     Raises:
         SpecError: if recipe, spec and data do not go together.
     """
-    recipe, world = loop.recipe, loop.world
+    recipe, world = given.recipe, given.world
     phase = recipe.phases[number]
-    network = with_frames(loop.network, phase.frames)
+    network = with_frames(given.network, phase.frames)
     clip = network.spec.model.clip
     assert phase.batch and phase.accumulate and phase.epochs and phase.lr
     assert phase.schedule is not None and phase.norm is not None
     check_shares(phase.batch, phase.accumulate, world.size, recipe.mixup > 0)
-    steps = steps_of(loop.feed.count, phase.batch)
+    steps = steps_of(given.feed.count, phase.batch)
     module = module.to(world.device)
     if recipe.channels_last:
         set_channels_last(module)
     if phase.norm.mode == "sync":
         module, word = norms.synchronise(module, world.device, world.size)
         if word:
-            loop.view.note(word)
+            given.view.note(word)
     frozen = norms.frozen_norms(module, phase.norm)
     norms.freeze(frozen)
     recompute(module, network, recipe.checkpoint_stages)
@@ -159,12 +170,12 @@ def build_stage(loop: Loop, number: int, module: nn.Module) -> Stage:
         scaler=torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "float16"),
         normalise=Normalise(*recipe.data.statistics(clip.channels), world.device),
         recipe=recipe,
-        seed=loop.seed,
+        seed=given.seed,
         world=world,
         batch=phase.batch,
         accumulate=phase.accumulate,
-        multi_label=loop.feed.multi_label,
-        classes=len(loop.feed.classes),
+        multi_label=given.feed.multi_label,
+        classes=len(given.feed.classes),
     )
     average = Average(module, recipe.ema) if recipe.ema is not None else None
     peak = peak_rate(phase.lr, phase.batch, phase.schedule)
