@@ -129,6 +129,7 @@ def evaluate(
     """
     from dataclasses import replace
 
+    from stspec.cli.screen import remark
     from stspec.evaluate.predictions import read_predictions
 
     if target.endswith(".npz"):
@@ -144,13 +145,19 @@ def evaluate(
             target, weights, data, split, sets, importer, recipe, views, classes, root,
             sampling=sampling, stride=stride, size=size, fuse=fuse, by=by,
         )  # fmt: skip
+        if world.is_first and data is not None:
+            for note in opened[1].notes:
+                remark(f"data: {note}")
         found = run_views(*opened, broken, batch, workers, precision, world)
         if world.is_first:
             run = opened[0].model.run
             folder = output or (run.folder / "predictions" if run else Path("predictions"))
-            spec = "" if run else f"{opened[0].model.network.name}-"
+            # A run's own data need no name; others' predictions must not take their place.
+            names = [] if run else [opened[0].model.network.name]
+            names += [data.resolve().stem] if run and data is not None else []
             how = opened[0].testing.augmentation.test_sampling
-            _write(found, folder / f"{spec}{split.value}-{found.views}-{how}.npz", json)
+            name = "-".join([*names, split.value, str(found.views), how])
+            _write(found, folder / f"{name}.npz", json)
 
 
 def _given(**choices: StrEnum | None) -> dict[str, Any]:
