@@ -52,7 +52,7 @@ _HOMES = {
 
 
 class _Package(ModuleType):
-    """Keeps `stspec.diff`, `emit` and `train` functions where packages of these names are loaded."""
+    """Keeps `stspec.diff`, `emit` and `train` functions, where packages have these names too."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Whoever imports a submodule lets Python set it as an attribute of the package.
