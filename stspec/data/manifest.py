@@ -187,8 +187,13 @@ def _check_given(kind: str | None, template: str | None) -> None:
 def _parse(path: Path, given: _Given) -> tuple[Parsed, Places]:
     """Read a list or folder, and find where its files lie."""
     if path.is_dir():
-        parsed = parse_folders(path, given.kind, given.template)
-        return parsed, Places(given.root or path)
+        named = {"root": given.root, "form": given.form, "separator": given.separator}
+        for name, value in named.items():
+            if value is not None:
+                message = f"{display_path(path)} is read as a folder per class"
+                help = f"leave `{name}` out, which is for lists; or name the list itself"
+                raise SpecError(Diagnostic("not-a-list", message, help=help))
+        return parse_folders(path, given.kind, given.template), Places(path)
     places = find_places(path, given.root)
     parsed = parse_list(path, Given(given.form, given.separator, places.exists))
     return parsed, places

@@ -56,7 +56,8 @@ def open_model(
         weights: a checkpoint, or the folder of a run; a run's own where not given.
         overrides: of a spec, ``path=value``; a run is as it was trained.
         importer: the code base that the weights are from; recognised where not given.
-        classes: how many the spec is to have, where the overrides do not say.
+        classes: how many the spec is to have, where the overrides do not say; as many as the
+            weights' sidecar names where not given.
         needed: the nodes that must have weights; all where not given.
 
     Raises:
@@ -71,6 +72,8 @@ def open_model(
         network = run.network(run.frames)
         names: tuple[str, ...] | None = run.classes
     else:
+        told = sidecar_classes(weights)
+        classes = len(told) if classes is None and told is not None else classes
         if classes is not None and not any(o.startswith("classes=") for o in overrides):
             overrides = [*overrides, f"classes={classes}"]
         network, names = load(target, overrides), None

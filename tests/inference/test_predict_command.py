@@ -180,3 +180,17 @@ def test_real_videos(place: Path, videos: Path, capsys: pytest.CaptureFixture[st
         "apply_eye_makeup.avi": 164, "two_people_1080p.mp4": 72, "standing_1080p.avi": 103,
     }  # fmt: skip
     assert all(sum(g["score"] for g in each["top"]) == pytest.approx(1) for each in told)
+
+
+def test_the_weights_tell_how_many_classes_there_are(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (place / "tiny.yaml").read_text(encoding="utf-8")
+    spec = tmp_path / "other.yaml"
+    spec.write_text(text.replace("classes: 3", "classes: 400"), encoding="utf-8")
+    weights = ["--weights", str(place / "tiny.safetensors")]
+    video = str(place / "short.mp4")
+    assert main(["predict", video, "-m", str(spec), *weights, "--json", "--top", "3"]) == 0
+    other = capsys.readouterr().out
+    assert main(arguments(place, video, "--json", "--top", "3")) == 0
+    assert json.loads(other) == json.loads(capsys.readouterr().out)
