@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ class InTurns:
 
     multi_label = False
     classes = tuple(f"class {number}" for number in range(CLASSES))
-    about: dict[str, Any] = {}  # noqa: RUF012 (never written to)
+    about: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, bare: Bare, steps: int) -> None:
         self.bare, self.count = bare, len(bare.clips) * steps

@@ -6,11 +6,14 @@ import textwrap
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stspec.cli.screen import RIGHT, Column, Paint, paint, short, table, width, write
+
+if TYPE_CHECKING:
+    from stspec.compose.locate import Kind as Part
 
 
 class Kind(StrEnum):
@@ -92,10 +95,10 @@ def _backbones(room: int, ink: Paint) -> str:
     return _parts("backbone", room, ink)
 
 
-def _parts(kind: str, room: int, ink: Paint) -> str:
+def _parts(kind: Part, room: int, ink: Paint) -> str:
     from stspec.compose import find, names
 
-    files = {name: find(kind, name) for name in names(kind)}  # type: ignore[arg-type]
+    files = {name: find(kind, name) for name in names(kind)}
     return _files(kind, files, room, ink)
 
 

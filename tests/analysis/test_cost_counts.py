@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from stspec.analysis.cost import CONVENTIONS, cost
+from stspec.analysis.cost import CONVENTIONS, Row, cost
 from stspec.analysis.report import report
 from stspec.compose import index
 from stspec.network import load
@@ -23,9 +25,8 @@ def test_stages_add_up(name: str) -> None:
     assert costs.stages[-1].name == "head"
 
 
-def costs_after(stages: object) -> list[str]:
-    names = [stage.name for stage in stages]  # type: ignore[attr-defined]
-    return names[2:]
+def costs_after(stages: Sequence[Row]) -> list[str]:
+    return [stage.name for stage in stages][2:]
 
 
 # What FlopCountAnalysis of fvcore 0.1.5.post20221221 says of the canonical module in training

@@ -12,6 +12,7 @@ import pytest
 
 from stspec.cli.main import main
 from stspec.compose import index, names
+from stspec.compose.locate import Kind
 from stspec.network import load
 
 Capture = pytest.CaptureFixture[str]
@@ -115,9 +116,9 @@ def test_list_has_a_line_for_everything(kind: str, capsys: Capture) -> None:
     code, out, _ = run(capsys, "list", kind)
     assert code == 0
     assert widest(out) <= 80
-    folders = {"policies": "policy", "backbones": "backbone"}
+    folders: dict[str, Kind] = {"policies": "policy", "backbones": "backbone"}
     if kind in folders:
-        assert len(out.splitlines()) == 2 + len(names(folders[kind]))  # type: ignore[arg-type]
+        assert len(out.splitlines()) == 2 + len(names(folders[kind]))
 
 
 def test_list_shows_fields_where_there_is_room(

@@ -105,14 +105,15 @@ class _Canvas:
             yield "".join(self._pieces(y, end, colour))
 
     def _pieces(self, y: int, end: int, colour: Colour) -> Iterator[str]:
-        piece, level = "", "plain"
+        piece = ""
+        level: Emphasis = "plain"
         for x in range(end + 1):
             here, emphasis = self.text.get((x, y), (_LINES[self.lines.get((x, y), 0)], "plain"))
             if emphasis != level:
-                yield colour(piece, level)  # type: ignore[arg-type]
+                yield colour(piece, level)
                 piece, level = "", emphasis
             piece += here
-        yield colour(piece, level)  # type: ignore[arg-type]
+        yield colour(piece, level)
 
 
 def _inside(inside: Inside, width: int, colour: Colour) -> Iterator[str]:
