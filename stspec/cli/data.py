@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stspec.cli.options import (
+    Classes,
+    First,
+    ListForm,
+    Root,
+    SampleKind,
+    Separator,
+    Template,
+)  # fmt: skip
 from stspec.cli.screen import paint, remark, write
 
 if TYPE_CHECKING:
@@ -34,14 +43,6 @@ class Broken(StrEnum):
     ERROR = "error"
 
 
-class KindOption(StrEnum):
-    """What samples are made of."""
-
-    VIDEO = "video"
-    FRAMES = "frames"
-    FLOW = "flow"
-
-
 def data(
     action: Annotated[Action, typer.Argument(metavar="ACTION", help="|".join(Action))],
     path: Annotated[
@@ -61,30 +62,13 @@ def data(
             show_default=False,
         ),
     ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="Where the list's paths start.", show_default=False)
-    ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="A file of class names.", show_default=False)
-    ] = None,
-    kind: Annotated[
-        KindOption | None, typer.Option(help="What samples are made of.", show_default=False)
-    ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(help="A frame's file: img_{:05d}.jpg, {axis}_{:05d}.jpg.", show_default=False),
-    ] = None,
-    start: Annotated[
-        int | None, typer.Option(help="Number of the first frame's file.", show_default=False)
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(help="The list's form, where the guess is wrong.", show_default=False),
-    ] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(help="space, comma, tab or semicolon.", show_default=False),
-    ] = None,
+    root: Root = None,
+    classes: Classes = None,
+    kind: SampleKind = None,
+    template: Template = None,
+    start: First = None,
+    form: ListForm = None,
+    separator: Separator = None,
     every_frame: Annotated[
         bool, typer.Option("--every-frame", help="Decode all frames, not first, middle and last.")
     ] = False,

@@ -23,7 +23,7 @@ from stspec.cli.models import (
     Weights,
     Workers,
 )  # fmt: skip
-from stspec.cli.options import Set
+from stspec.cli.options import Classes, Root, Set
 
 if TYPE_CHECKING:
     from stspec.cli.models import Tested
@@ -98,13 +98,8 @@ def evaluate(
     sets: Set = None,
     importer: Importer = None,
     recipe: RecipeOption = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option("--classes", metavar="FILE", help="Names of the list's classes, in order."),
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Where the list's paths start.")
-    ] = None,
+    classes: Classes = None,
+    root: Root = None,
     broken: Annotated[
         Broken, typer.Option("--broken", help="What a video that cannot be read leads to.")
     ] = Broken.ERROR,

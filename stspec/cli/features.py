@@ -24,7 +24,7 @@ from stspec.cli.models import (
     Weights,
     Workers,
 )  # fmt: skip
-from stspec.cli.options import Set
+from stspec.cli.options import Root, Set
 from stspec.cli.predict import Every, Window, lengths
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def features(
     sets: Set = None,
     importer: Importer = None,
     recipe: RecipeOption = None,
-    root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="Where the list's paths start.")
-    ] = None,
+    root: Root = None,
     batch: Batch = 8,
     workers: Workers = 2,
     precision: PrecisionOption = Precision.FLOAT32,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -30,4 +31,40 @@ Set = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FILE", help="Write to this file.", show_default=False),
+]
+
+
+class Kind(StrEnum):
+    """What samples are made of."""
+
+    VIDEO = "video"
+    FRAMES = "frames"
+    FLOW = "flow"
+
+
+Root = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the list's paths start.", show_default=False),
+]
+Classes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Names of the list's classes, in order.", show_default=False),
+]
+SampleKind = Annotated[
+    Kind | None, typer.Option("--kind", help="What samples are made of.", show_default=False)
+]
+Template = Annotated[
+    str | None,
+    typer.Option(help="A frame's file: img_{:05d}.jpg, {axis}_{:05d}.jpg.", show_default=False),
+]
+First = Annotated[
+    int | None,
+    typer.Option("--start", help="Number of the first frame's file.", show_default=False),
+]
+ListForm = Annotated[
+    str | None,
+    typer.Option("--form", help="The list's form, where the guess is wrong.", show_default=False),
+]
+Separator = Annotated[
+    str | None, typer.Option(help="space, comma, tab or semicolon.", show_default=False)
 ]

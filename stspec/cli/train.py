@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stspec.cli.data import KindOption
+from stspec.cli.options import (
+    Classes,
+    First,
+    Kind,
+    ListForm,
+    Root,
+    SampleKind,
+    Separator,
+    Template,
+)  # fmt: skip
 from stspec.cli.screen import RIGHT, Column, paint, paragraph, remark, size, table, width, write
 
 if TYPE_CHECKING:
@@ -87,28 +96,13 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would run, and train nothing.")
     ] = False,
-    root: Annotated[
-        Path | None, typer.Option(help="Where the list's paths start.", show_default=False)
-    ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="A file of class names.", show_default=False)
-    ] = None,
-    kind: Annotated[
-        KindOption | None, typer.Option(help="What samples are made of.", show_default=False)
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option(help="A frame's file: img_{:05d}.jpg.", show_default=False)
-    ] = None,
-    start: Annotated[
-        int | None, typer.Option(help="Number of the first frame's file.", show_default=False)
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(help="The list's form, where the guess is wrong.", show_default=False),
-    ] = None,
-    separator: Annotated[
-        str | None, typer.Option(help="space, comma, tab or semicolon.", show_default=False)
-    ] = None,
+    root: Root = None,
+    classes: Classes = None,
+    kind: SampleKind = None,
+    template: Template = None,
+    start: First = None,
+    form: ListForm = None,
+    separator: Separator = None,
     decoder: Annotated[DecoderOption, typer.Option(help="What decodes videos.")] = (
         DecoderOption.AUTO
     ),
@@ -180,7 +174,7 @@ def _summary(folder: Path) -> str:
 
 
 def _lists(
-    root: Path | None, classes: Path | None, kind: KindOption | None, template: str | None,
+    root: Path | None, classes: Path | None, kind: Kind | None, template: str | None,
     start: int | None, form: str | None, separator: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return how lists are read, as a run remembers it: paths in full."""

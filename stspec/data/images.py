@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stspec.data.pyav import MOST_PIXELS, Unreadable, check_range, import_av, told
+from stspec.data.pyav import MOST_PIXELS, UnreadableError, check_range, import_av, told
+from stspec.data.video import Closing
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -73,8 +73,8 @@ def _pattern(template: str) -> str:
     return re.escape(before) + r"(\d+)" + re.escape(rest.partition("}")[2])
 
 
-class PictureVideo:
-    """A folder of frames; see `stspec.data.video.Video`."""
+class PictureVideo(Closing):
+    """A folder of frames."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class PictureVideo:
         self.rate = rate
         with told(str(folder)):
             if not folder.is_dir():
-                raise Unreadable("it is no folder" if folder.exists() else "no such folder")
+                raise UnreadableError("it is no folder" if folder.exists() else "no such folder")
             self._count = self._counted(promised)
 
     @property
@@ -131,17 +131,6 @@ class PictureVideo:
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _counted(self, promised: int | None) -> int:
         """Return how many frames there are, by one look for the last where a list says it."""
         if promised:
@@ -150,10 +139,10 @@ class PictureVideo:
                 return promised
         found = count_pictures(self._folder, self._template, self._start)
         if promised and found < promised:
-            raise Unreadable(f"the list promises {promised} frames, {found} are there")
+            raise UnreadableError(f"the list promises {promised} frames, {found} are there")
         if not found:
             first = picture_name(self._template, self._start)
-            raise Unreadable(f"it holds no {first}{_hint(self._folder, self._template)}")
+            raise UnreadableError(f"it holds no {first}{_hint(self._folder, self._template)}")
         return found
 
     def _picture(self, index: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
@@ -190,7 +179,7 @@ def decode_picture(
     """Return a JPEG or PNG picture as uint8 (H, W, 3), or (H, W, 1) if grey.
 
     Raises:
-        Unreadable: if it is neither, or cut short.
+        UnreadableError: if it is neither, or cut short.
         av.FFmpegError: if it is damaged.
     """
     import_av()
@@ -198,19 +187,19 @@ def decode_picture(
     from av.video.codeccontext import VideoCodecContext
 
     if not data:
-        raise Unreadable("it is empty")
+        raise UnreadableError("it is empty")
     codec = "mjpeg" if data[:2] == b"\xff\xd8" else "png" if data[:4] == b"\x89PNG" else None
     if codec is None:
-        raise Unreadable("it is neither a JPEG nor a PNG picture")
+        raise UnreadableError("it is neither a JPEG nor a PNG picture")
     # FFmpeg fills what is missing with grey, and says nothing.
     if codec == "mjpeg" and b"\xff\xd9" not in data[-1024:]:
-        raise Unreadable("it is cut short")
+        raise UnreadableError("it is cut short")
     context = av.CodecContext.create(codec, "r")
     assert isinstance(context, VideoCodecContext)
     context.thread_type, context.thread_count = "NONE", 1
     frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     if not frames or frames[0].is_corrupt:
-        raise Unreadable("it is damaged")
+        raise UnreadableError("it is damaged")
     return _pixels(frames[0], grey)
 
 
@@ -218,7 +207,7 @@ def _pixels(frame: VideoFrame, grey: bool) -> np.ndarray[tuple[int, int, int], n
     from av.video.reformatter import Interpolation
 
     if frame.width * frame.height > MOST_PIXELS:
-        raise Unreadable(f"it is {frame.width} x {frame.height}")
+        raise UnreadableError(f"it is {frame.width} x {frame.height}")
     # Full chroma interpolation and exact rounding come within a step or two of libjpeg; versions
     # of PyAV that do not know them interpolate alone.
     how = Interpolation.BICUBIC

@@ -16,6 +16,9 @@ from stspec.rng import keyed
 
 Key = TrainKey | ViewKey
 
+LOST_READER = "lost-reader"
+"""Code of the diagnosis of a process that reads and has ended."""
+
 
 class Batch(TypedDict):
     """Clips that are learnt from, or scored, at once."""
@@ -245,7 +248,7 @@ def _unreadable(faults: list[str]) -> SpecError:
 def _dead_worker(error: RuntimeError) -> SpecError:
     return SpecError(
         Diagnostic(
-            "worker-died",
+            LOST_READER,
             f"a process that reads videos has ended: {str(error).splitlines()[0]}",
             help="most often memory ran out: take fewer workers, or a smaller batch",
         )

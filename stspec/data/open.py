@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from stspec.data.images import PictureVideo
 from stspec.data.pyav import PyavVideo
 from stspec.data.sample import Manifest, Sample
 from stspec.data.torchcodec import TorchcodecVideo, why_not
-from stspec.data.video import DecodeError, Video
+from stspec.data.video import Closing, DecodeError, Video
 from stspec.diagnostics import Diagnostic, SpecError
 
 Decoder = Literal["auto", "pyav", "torchcodec"]
@@ -63,7 +62,7 @@ def open_sample(manifest: Manifest, sample: Sample, decoder: Decoder = "auto") -
         raise
 
 
-class Piece:
+class Piece(Closing):
     """Frames first to last of a video, seen as a video."""
 
     def __init__(self, video: Video, path: str, first: int, count: int) -> None:
@@ -86,17 +85,6 @@ class Piece:
     def close(self) -> None:
         """Let go of the file."""
         self._video.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _promised(sample: Sample) -> int | None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from stspec.data.container import missing_bytes
 from stspec.data.packets import scan
-from stspec.data.video import DecodeError
+from stspec.data.video import Closing, DecodeError
 from stspec.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
@@ -41,12 +40,12 @@ _SKIPS = ("h264", "mpeg4", "hevc", "mpeg2video")
 """Codecs that can leave out frames on which none depends, the others being the same."""
 
 
-class Unreadable(Exception):  # noqa: N818  # the reason for a DecodeError
+class UnreadableError(Exception):
     """Why a file cannot be read."""
 
 
-class PyavVideo:
-    """An opened video file; see `stspec.data.video.Video`."""
+class PyavVideo(Closing):
+    """An opened video file."""
 
     def __init__(self, path: Path) -> None:
         """Open a file and read which frames it holds.
@@ -77,7 +76,7 @@ class PyavVideo:
         if not self._table.counted:
             self._count = sum(1 for _ in self._decode(0, len(self._table.pts)))
         if not self._count:
-            raise Unreadable("it holds no frames")
+            raise UnreadableError("it holds no frames")
 
     @property
     def count(self) -> int:
@@ -111,7 +110,7 @@ class PyavVideo:
                 for index, frame in frames:
                     out = self._put(out, frame, index, places.pop(index), len(wanted))
             if places:
-                raise Unreadable(f"frame {min(places)} of {self._count} cannot be decoded")
+                raise UnreadableError(f"frame {min(places)} of {self._count} cannot be decoded")
             assert out is not None
             return arranged(out, wanted, indices)
 
@@ -121,32 +120,23 @@ class PyavVideo:
             self._container.close()
             self._container = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _opened(self) -> InputContainer:
         if self._container is None:
-            raise Unreadable("it is closed")
+            raise UnreadableError("it is closed")
         return self._container
 
     def _refuse_what_is_short(self, path: Path) -> None:
         """Refuse a file that holds less than it promises."""
         short = missing_bytes(path)
         if short:
-            raise Unreadable(f"it is cut short: {short:,} bytes that it announces are not there")
+            raise UnreadableError(
+                f"it is cut short: {short:,} bytes that it announces are not there"
+            )
         promised, found = self._stream.frames, len(self._table.pts)
         # AVI counts frames that were dropped while recording, and some writers are off by one.
         slack = 1 if self._opened().format.name == "avi" else 0
         if promised - found > slack:
-            raise Unreadable(f"its header promises {promised} frames, {found} are there")
+            raise UnreadableError(f"its header promises {promised} frames, {found} are there")
 
     def _frames(self, wanted: list[int]) -> Generator[tuple[int, VideoFrame]]:
         self._opened()
@@ -188,7 +178,7 @@ class PyavVideo:
                     return
         # Packets may lie; who reads to the end learns it.
         if found != self._count:
-            raise Unreadable(f"it promises {self._count} frames, {found} can be decoded")
+            raise UnreadableError(f"it promises {self._count} frames, {found} can be decoded")
 
     def _stretches(self, wanted: list[int]) -> list[tuple[int, int]]:
         """Return which packets to decode for frames in order: from a key frame to the last one.
@@ -276,16 +266,16 @@ class PyavVideo:
             # NumPy asks for huge pages, which torch does not: far fewer faults for large frames.
             out = torch.from_numpy(np.empty((count, *picture.shape), np.uint8))
         if out.shape[1:] != picture.shape:
-            raise Unreadable(f"frame {index} is of another size")
+            raise UnreadableError(f"frame {index} is of another size")
         out[place] = picture
         return out
 
     def _convert(self, index: int, frame: VideoFrame) -> Tensor:
         """Return a frame as (H, W, 3), turned as its camera was held."""
         if frame.is_corrupt:
-            raise Unreadable(f"frame {index} is damaged")
+            raise UnreadableError(f"frame {index} is damaged")
         if frame.width * frame.height > MOST_PIXELS:
-            raise Unreadable(f"its frames are {frame.width} x {frame.height}")
+            raise UnreadableError(f"its frames are {frame.width} x {frame.height}")
         if self._reformatter is None:
             from av.video.reformatter import VideoReformatter
 
@@ -301,13 +291,13 @@ def check_range(indices: Sequence[int], count: int) -> None:
     """Refuse indices that name no frame.
 
     Raises:
-        Unreadable: if one is out of range, or there are none.
+        UnreadableError: if one is out of range, or there are none.
     """
     if not indices:
-        raise Unreadable("no frames were asked for")
+        raise UnreadableError("no frames were asked for")
     for index in indices:
         if not 0 <= index < count:
-            raise Unreadable(f"frame {index} was asked for, it has {count}")
+            raise UnreadableError(f"frame {index} was asked for, it has {count}")
 
 
 def arranged(frames: Tensor, have: Sequence[int], indices: Sequence[int]) -> Tensor:
@@ -322,13 +312,13 @@ def refuse_what_is_no_file(path: Path) -> None:
     """Refuse folders, devices, and files that are absent or empty.
 
     Raises:
-        Unreadable: with the reason.
+        UnreadableError: with the reason.
         OSError: if it cannot be looked at.
     """
     if path.is_dir():
-        raise Unreadable("it is a folder")
+        raise UnreadableError("it is a folder")
     if not path.stat().st_size or not path.is_file():
-        raise Unreadable("it is empty" if path.is_file() else "it is no file")
+        raise UnreadableError("it is empty" if path.is_file() else "it is no file")
 
 
 @contextmanager
@@ -338,7 +328,7 @@ def told(path: str) -> Iterator[None]:
         yield
     except DecodeError:
         raise
-    except Unreadable as error:
+    except UnreadableError as error:
         raise DecodeError(path, str(error)) from error
     except MemoryError as error:
         raise DecodeError(path, "there is not enough memory for it") from error
@@ -391,7 +381,7 @@ def _open(path: Path) -> InputContainer:
 def _pick(container: InputContainer) -> VideoStream:
     """Return the stream that a player shows."""
     if container.format.name in ("tty", "ansi") or container.format.name.endswith("_pipe"):
-        raise Unreadable(f"it is no video but {container.format.long_name}")
+        raise UnreadableError(f"it is no video but {container.format.long_name}")
     shown = [
         s for s in container.streams.video if not s.disposition.value & 0x400
     ]  # no cover pictures
@@ -399,12 +389,12 @@ def _pick(container: InputContainer) -> VideoStream:
         # A stream's own type must not be asked for: PyAV 15 crashes on streams without a codec.
         names = ("audio", "subtitles", "data", "attachments")
         kinds = [name for name in names if getattr(container.streams, name, ())]
-        raise Unreadable(
+        raise UnreadableError(
             f"it has no video, only {' and '.join(kinds)}" if kinds else "it has no video"
         )
     stream = shown[0]
     if stream.codec_context is None:
-        raise Unreadable("its codec is unknown")
+        raise UnreadableError("its codec is unknown")
     if stream.width * stream.height > MOST_PIXELS:
-        raise Unreadable(f"its frames are {stream.width} x {stream.height}")
+        raise UnreadableError(f"its frames are {stream.width} x {stream.height}")
     return stream

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
 from stspec.data.pyav import PyavVideo, arranged, check_range, told
+from stspec.data.video import Closing
 
 OLDEST = (0, 13)
 """The first version that was found to give PyAV's frames, turned as the camera was held."""
@@ -38,8 +38,8 @@ def why_not() -> str | None:
     return None
 
 
-class TorchcodecVideo:
-    """An opened video file; see `stspec.data.video.Video`."""
+class TorchcodecVideo(Closing):
+    """An opened video file."""
 
     def __init__(self, path: Path) -> None:
         """Open a file and read which frames it holds.
@@ -86,17 +86,6 @@ class TorchcodecVideo:
         """Let go of the file."""
         self._decoder = None
         self._truth.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _decoder(path: Path, count: int) -> Any:

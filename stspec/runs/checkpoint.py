@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stspec.output import write_bytes
-from stspec.runs.log import told
+from stspec.runs.log import Writing
 
 KEPT = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
@@ -61,7 +61,7 @@ def save_checkpoint(
     }
     body = {"format": FORMAT, "step": step, "strides": strides, "values": dict(values)}
     body["tensors"] = hashlib.sha256(data).hexdigest()
-    with told(path):
+    with Writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(path.with_suffix(".safetensors"), data)
         write_bytes(path, json.dumps(body | {"sha256": _digest(body)}).encode())

@@ -28,7 +28,7 @@ from stspec.diagnostics import (
 )
 from stspec.network import Network, load
 from stspec.output import write_text
-from stspec.runs.log import told
+from stspec.runs.log import Writing
 from stspec.runs.weights import FILE
 from stspec.source import Mapping as Tree
 from stspec.source import Scalar, read_file, to_plain
@@ -205,7 +205,7 @@ class RunFolder:
         """
         if is_run(self.folder):
             raise self._taken(texts.get("spec.yaml", ""))
-        with told(self.folder):
+        with Writing(self.folder):
             for name, text in texts.items():
                 write_text(self.folder / name, text)
         for name, found in values.items():
@@ -221,7 +221,7 @@ class RunFolder:
         Raises:
             SpecError: if it cannot be written.
         """
-        with told(self.folder / name):
+        with Writing(self.folder / name):
             write_text(self.folder / name, _text(values))
 
     def lock(self) -> None:
@@ -233,7 +233,7 @@ class RunFolder:
         path = self.folder.resolve() / "lock"
         if path in _locked:
             raise _in_use(self.folder, "this process")
-        with told(self.folder):
+        with Writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b")
         try:
@@ -248,7 +248,7 @@ class RunFolder:
             raise _in_use(self.folder, who) from None
         _locked.add(path)
         self._lock = file
-        with told(path):
+        with Writing(path):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             file.flush()

@@ -47,7 +47,7 @@ class Log:
         """
         data = self.path.read_bytes()[: mark.offset] if mark is not None else b""
         self._hash, self._offset = hashlib.sha256(data), len(data)
-        with told(self.path):
+        with Writing(self.path):
             self._file = self.path.open("r+b" if self.path.exists() else "w+b")
             self._file.truncate(len(data))
             self._file.seek(len(data))
@@ -60,7 +60,7 @@ class Log:
         """
         assert self._file is not None, "the log is not started"
         line = (json.dumps(record) + "\n").encode()
-        with told(self.path):
+        with Writing(self.path):
             self._file.write(line)
             self._file.flush()
         self._hash.update(line)
@@ -73,7 +73,7 @@ class Log:
             SpecError: if it cannot be written.
         """
         assert self._file is not None, "the log is not started"
-        with told(self.path):
+        with Writing(self.path):
             os.fsync(self._file.fileno())
         return Mark(self._offset, self._hash.hexdigest())
 
@@ -119,7 +119,7 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-class told:  # noqa: N801 (a context manager that reads as a word)
+class Writing:
     """Turns a failure to write into a diagnosis; what was saved before stays good."""
 
     def __init__(self, path: Path) -> None:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import torch
-
+from stspec.data.loader import LOST_READER
 from stspec.diagnostics import Diagnostic, SpecError, display_path
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
-LOST_READERS = ("lost-worker", "worker-died")
-"""Codes of diagnoses that tell of readers that have ended."""
-_CUT_SHORT = (ConnectionResetError, ConnectionRefusedError, EOFError)
-"""What is raised where a process that reads ends while it hands over a batch."""
-_WORKER = ("dataloader worker", "pin memory thread")
+from stspec.evaluate.faults import recognised
 
 
 def diverged(what: str, step: int, lr: float, last: Path | None) -> SpecError:
@@ -29,26 +21,9 @@ def diverged(what: str, step: int, lr: float, last: Path | None) -> SpecError:
     return SpecError(Diagnostic("not-finite", message, help=help))
 
 
-@contextmanager
-def explained(batch: int, accumulate: int, world: int) -> Iterator[None]:
-    """Say what to change when memory runs out, or when a worker was killed.
-
-    Raises:
-        SpecError: in place of what torch raises.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-            words in text for words in _OUT_OF_MEMORY
-        ):
-            raise out_of_memory(batch, accumulate, world) from error
-        if any(words in text for words in _WORKER):
-            raise _worker_lost(error) from error
-        raise
-    except _CUT_SHORT as error:
-        raise lost_reader("a process that reads videos ended while it sent a batch") from error
+def explained(batch: int, accumulate: int, world: int) -> AbstractContextManager[None]:
+    """Say what to change when memory runs out in training, or when a reader was lost."""
+    return recognised(lambda: out_of_memory(batch, accumulate, world), lost_reader)
 
 
 def out_of_memory(batch: int, accumulate: int, world: int) -> SpecError:
@@ -64,15 +39,10 @@ def out_of_memory(batch: int, accumulate: int, world: int) -> SpecError:
     return SpecError(Diagnostic("out-of-memory", message, help=help))
 
 
-def _worker_lost(error: BaseException) -> SpecError:
-    first = str(error).strip().splitlines()[0]
-    return lost_reader(f"a process that reads videos was lost: {first}")
-
-
 def lost_reader(message: str) -> SpecError:
     """Return the end of a run whose readers have ended."""
     help = (
         "where memory or shared memory is short, use fewer --workers (0 reads in this process); "
         "`stspec train --resume` goes on from the last checkpoint"
     )
-    return SpecError(Diagnostic("lost-worker", message, help=help))
+    return SpecError(Diagnostic(LOST_READER, message, help=help))

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stspec.data.loader import LOST_READER
 from stspec.diagnostics import SpecError, display_path
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
 from stspec.runs.directory import RunFolder, spec_text
-from stspec.runs.log import Log, told
+from stspec.runs.log import Log, Writing
 from stspec.runs.weights import save_weights
-from stspec.train.faults import LOST_READERS, diverged, explained, lost_reader
+from stspec.train.faults import diverged, explained, lost_reader
 from stspec.train.feed import Batch
 from stspec.train.live import Clock
 from stspec.train.norms import make_precise
@@ -106,7 +107,7 @@ class Loop(Given):
             with explained(stage.stepper.batch, stage.stepper.accumulate, self.world.size):
                 self._epoch(stage)
         except SpecError as error:
-            lost = error.diagnostics[0].code in LOST_READERS
+            lost = error.diagnostics[0].code == LOST_READER
             if lost and self.leaving.asked:
                 # The signal went to all processes: readers are gone, perhaps amid a step.
                 raise LeftEarly(display_path(self.folder.folder), self.saved_step) from error
@@ -228,7 +229,7 @@ class Loop(Given):
                 numbers[f"val/{name}"] = float(value)
         self.trackers.log(numbers, record["step"])
         path = self.folder.folder / "timing.jsonl"
-        with told(path), path.open("a", encoding="utf-8") as file:
+        with Writing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": record["epoch"], **self.clock.numbers()}) + "\n")
 
     def _batches(self, stage: Stage) -> Iterator[Batch]:

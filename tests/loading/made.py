@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,12 +11,12 @@ from torch import Tensor
 from stspec.data.augment import Augmentation
 from stspec.data.dataset import ClipDataset
 from stspec.data.sample import Manifest, Sample
-from stspec.data.video import DecodeError
+from stspec.data.video import Closing, DecodeError
 
 CLASSES = ("goes left", "goes right", "stands")
 
 
-class MadeVideo:
+class MadeVideo(Closing):
     """Frames (H, W, 3): the video's number, the frame's, and the column's."""
 
     def __init__(self, number: int, count: int = 20, height: int = 12, width: int = 16) -> None:
@@ -36,17 +34,6 @@ class MadeVideo:
 
     def close(self) -> None:
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def sample(number: int, label: int | None = None) -> Sample:
