@@ -174,17 +174,20 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("block", range(4))
 @pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv", "webm"])
-def test_damaged_files_give_frames_or_a_reason(tmp_path: Path, suffix: str, block: int) -> None:
+def test_damaged_files_give_frames_or_a_reason(tmp_path: Path, suffix: str) -> None:
     codec = {"avi": "mpeg4", "webm": "libvpx"}.get(suffix, "libx264")
     b_frames = 0 if suffix == "webm" else 2
-    film = make_film(tmp_path / f"film.{suffix}", 20, codec, b_frames=b_frames, gop=7, audio=False)
+    # Matroska files are else numbered by chance, and the damage done with them.
+    exact = {"fflags": "+bitexact"}
+    film = make_film(
+        tmp_path / f"film.{suffix}", 20, codec, b_frames=b_frames, gop=7, container=exact
+    )
     data = film.read_bytes()
     path = tmp_path / f"damaged.{suffix}"
     outcomes = []
-    for case in range(25):
-        path.write_bytes(damaged(data, random.Random(f"{suffix} {block} {case}")))
+    for case in range(100):
+        path.write_bytes(damaged(data, random.Random(f"{suffix} {case}")))
         with in_time(30):
             try:
                 with open_video(path) as video:
