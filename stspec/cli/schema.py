@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stspec.cli.screen import remark, write
 
+RECIPE = "recipe"
+
 
 def schema(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="Print one: model, backbone or policy.",
+        typer.Argument(metavar="[KIND]", help="Print one: model, backbone, policy or recipe.",
                        show_default=False),
     ] = None,
     output: Annotated[
@@ -35,15 +37,16 @@ def schema(
     from stspec.output import write_output
     from stspec.schema.jsonschema import KINDS, schema_text
 
+    kinds = (*KINDS, RECIPE)
     if kind is not None:
-        if kind not in KINDS:
-            raise typer.BadParameter(f"choose from {', '.join(KINDS)}", param_hint="KIND")
-        write(schema_text(kind))
+        if kind not in kinds:
+            raise typer.BadParameter(f"choose from {', '.join(kinds)}", param_hint="KIND")
+        write(schema_text(_schema(kind)))
         return
     folder = output or (checkout() or Path()) / "specs" / "schema"
     stale = []
-    for name in KINDS:
-        path, text = folder / f"{name}.json", schema_text(name)
+    for name in kinds:
+        path, text = folder / f"{name}.json", schema_text(_schema(name))
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(path)
@@ -56,3 +59,13 @@ def schema(
         remark("the schema files are up to date")
     if check and stale:
         raise typer.Exit(1)
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    if kind == RECIPE:
+        from stspec.train.recipe import recipe_schema
+
+        return recipe_schema()
+    from stspec.schema.jsonschema import json_schema
+
+    return json_schema(kind)

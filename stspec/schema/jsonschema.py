@@ -1,4 +1,4 @@
-"""JSON Schema (draft 7) of model, backbone and policy files, for editors.
+"""JSON Schema (draft 7) of model, backbone and policy files, and others of plain keys, for editors.
 
 Made from the pydantic models, so that a field of an operator or block is known to editors as soon
 as it is declared. Nothing is required but the version: `extends` may bring the rest. Whether a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -57,21 +57,76 @@ def json_schema(kind: str) -> Json:
     if kind == "model":
         properties["variants"] = _variants(properties)
     used = _used({"properties": properties}, definitions)
+    used_alone = {name: definitions[name] for name in sorted(used)}
+    return _document(kind, {**body, "properties": properties}, used_alone)
+
+
+def keys_schema(model: type[BaseModel], title: str, hidden: Iterable[str] = ()) -> Json:
+    """Return the schema of a kind of file whose keys, at all depths, are those of plain models.
+
+    Args:
+        model: what its keys are.
+        title: what the kind is called.
+        hidden: keys that files do not have.
+    """
+    parts = _parts(model)
+    properties = _keys(model)
+    for name in hidden:
+        del properties[name]
+    properties |= {
+        "stspec": {"const": LANGUAGE, "description": "version of the language"},
+        "extends": _described(_TEXT, f"a {title} to start from: a name, or a relative path"),
+    }
+    found = _object(model, properties, required=["stspec"])
+    definitions = {name.lower(): _object(part, _keys(part)) for name, part in parts.items()}
+    return _document(title, found, {name: definitions[name] for name in sorted(definitions)})
+
+
+def _parts(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the models within a model, by name."""
+    inner = [t for f in model.model_fields.values() for t in _models(f.annotation)]
+    found = {part.__name__: part for part in inner}
+    for part in inner:
+        found |= _parts(part)
+    return found
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _models(inner)]
+
+
+def _keys(model: type[BaseModel]) -> Json:
+    """Return fields; one that holds a model says what that is for."""
+    fields = _fields(model)
+    for name, field in model.model_fields.items():
+        for part in _models(field.annotation):
+            one, text = _ref(part.__name__.lower()), (part.__doc__ or "").strip().splitlines()[0]
+            if get_origin(field.annotation) is list:
+                text = field.description or text
+                fields[name] = {"type": "array", "items": one, "description": text}
+            else:
+                fields[name] = _described(one, text)
+    return fields
+
+
+def schema_text(schema: Json) -> str:
+    """Return the text of a schema's file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _document(title: str, body: Json, definitions: Json) -> Json:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": f"stspec {kind}",
+        "title": f"stspec {title}",
         "description": body["description"],
         "type": "object",
-        "properties": properties,
+        "properties": body["properties"],
         "required": ["stspec"],
         "additionalProperties": False,
-        "definitions": {name: definitions[name] for name in sorted(used)},
+        "definitions": definitions,
     }
-
-
-def schema_text(kind: str) -> str:
-    """Return the text of a schema's file."""
-    return json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n"
 
 
 def _definitions() -> Json:

@@ -14,6 +14,7 @@ from stspec.compose.merge import merge
 from stspec.compose.paths import parse_overrides, put
 from stspec.compose.version import LANGUAGE, check_version
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, display_path
+from stspec.schema.jsonschema import keys_schema
 from stspec.schema.models import Model, Strict
 from stspec.schema.validate import InvalidError, field_keys, validate
 from stspec.source import Mapping, Scalar, read_file
@@ -221,6 +222,11 @@ class Recipe(Keys):
         return f"# {self.name}, resolved.\n" + yaml.safe_dump(
             plain, sort_keys=False, allow_unicode=True, width=100
         )
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 7) of recipes, for editors."""
+    return keys_schema(Recipe, "recipe", hidden=("name",))
 
 
 def recipe_names() -> list[str]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from stspec.blocks.registry import BLOCKS
 from stspec.compose import data_root, resolve
+from stspec.diagnostics import SpecError
 from stspec.ops.registry import OPS
 from stspec.schema.jsonschema import KINDS, json_schema
 from stspec.source import read_file, to_plain
+from stspec.train.recipe import Recipe, load_recipe, recipe_schema
 
-VALIDATORS = {kind: jsonschema.Draft7Validator(json_schema(kind)) for kind in KINDS}
+SCHEMAS = {kind: json_schema(kind) for kind in KINDS} | {"recipe": recipe_schema()}
+VALIDATORS = {kind: jsonschema.Draft7Validator(schema) for kind, schema in SCHEMAS.items()}
 SPECS = data_root() / "specs"
 FILES = [
     *(("model", path) for path in sorted([*SPECS.glob("*.yaml"), *SPECS.glob("families/*.yaml")])),
     *(("backbone", path) for path in sorted(SPECS.glob("backbones/*.yaml"))),
     *(("policy", path) for path in sorted(SPECS.glob("policies/*.yaml"))),
+    *(("recipe", path) for path in sorted(SPECS.glob("recipes/*.yaml"))),
 ]
 
 
@@ -27,9 +33,9 @@ def problems(kind: str, value: object) -> list[str]:
     return [error.message for error in VALIDATORS[kind].iter_errors(value)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SCHEMAS)
 def test_it_is_a_schema(kind: str) -> None:
-    jsonschema.Draft7Validator.check_schema(json_schema(kind))
+    jsonschema.Draft7Validator.check_schema(SCHEMAS[kind])
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=[path.stem for _, path in FILES])
@@ -117,3 +123,50 @@ def test_fields_are_described() -> None:
     fields = json_schema("policy")["definitions"]["insert_tam"]["properties"]
     assert fields["kernel"]["description"] == "frames that are blended (b)"
     assert fields["kernel"]["default"] == 3
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("recipes/*.yaml")), ids=lambda path: path.stem)
+def test_recipes_name_their_schema(path: Path) -> None:
+    _, _, name = path.read_text().partition("\n")[0].partition("$schema=")
+    assert json.loads((path.parent / name).read_text()) == SCHEMAS["recipe"]
+
+
+RECIPES_RIGHT: dict[str, Any] = {
+    "nothing": {"stspec": 1},
+    "child": {"stspec": 1, "extends": "study2021", "epochs": 3, "clip_norm": None},
+    "range": {"stspec": 1, "data": {"short_side": [256, 320], "flip": False}},
+    "stages": {"stspec": 1, "stages": [{"frames": 8}, {"frames": 16, "norm": {"mode": "sync"}}]},
+}
+
+RECIPES_WRONG: dict[str, Any] = {
+    "no version": {"epochs": 3},
+    "unknown key": {"stspec": 1, "epoch": 3},
+    "unknown key within": {"stspec": 1, "optimizer": {"learning_rate": 0.1}},
+    "unknown key of a stage": {"stspec": 1, "stages": [{"clips": 8}]},
+    "unknown choice": {"stspec": 1, "schedule": {"kind": "step"}},
+    "text for a number": {"stspec": 1, "batch": "64"},
+    "out of range": {"stspec": 1, "label_smoothing": 1},
+    "three sides": {"stspec": 1, "data": {"resize": [1, 2, 3]}},
+    "a name is the file's": {"stspec": 1, "name": "mine"},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES_RIGHT)
+def test_what_one_may_write_in_a_recipe(name: str) -> None:
+    assert problems("recipe", RECIPES_RIGHT[name]) == []
+
+
+@pytest.mark.parametrize("name", RECIPES_WRONG)
+def test_typical_mistakes_in_a_recipe(name: str, tmp_path: Path) -> None:
+    assert problems("recipe", RECIPES_WRONG[name])
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(RECIPES_WRONG[name]))
+    if "name" not in RECIPES_WRONG[name]:
+        with pytest.raises(SpecError):
+            load_recipe(path)
+
+
+def test_a_resolved_recipe_is_valid() -> None:
+    plain = yaml.safe_load(load_recipe("study2021_frames").text())
+    assert set(Recipe.model_fields) - {"name"} <= set(SCHEMAS["recipe"]["properties"])
+    assert problems("recipe", plain) == []
