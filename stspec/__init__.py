@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stspec.api import build, cost, diff, emit, load_weights
+    from stspec.api.speed import bench
+    from stspec.api.videos import evaluate, features, predict
     from stspec.diagnostics import SpecError
     from stspec.network import Network, load
     from stspec.train import train
@@ -29,30 +31,38 @@ __all__ = [
     "Network",
     "SpecError",
     "__version__",
+    "bench",
     "build",
     "cost",
     "diff",
     "emit",
+    "evaluate",
+    "features",
     "load",
     "load_weights",
+    "predict",
     "train",
 ]
 
 _HOMES = {
     "Network": "stspec.network",
     "SpecError": "stspec.diagnostics",
+    "bench": "stspec.api.speed",
     "build": "stspec.api",
     "cost": "stspec.api",
     "diff": "stspec.api",
     "emit": "stspec.api",
+    "evaluate": "stspec.api.videos",
+    "features": "stspec.api.videos",
     "load": "stspec.network",
     "load_weights": "stspec.api",
+    "predict": "stspec.api.videos",
     "train": "stspec.train",
 }
 
 
 class _Package(ModuleType):
-    """Keeps `stspec.diff`, `emit` and `train` functions, where packages have these names too."""
+    """Keeps `stspec.diff`, `train` and others functions, where packages have these names too."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Whoever imports a submodule lets Python set it as an attribute of the package.

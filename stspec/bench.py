@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.module import build_module
-from stspec.network import Network, Target, load
+from stspec.network import Network, Overrides, Target, load
 
 Precision = Literal["float32", "bfloat16", "float16"]
 MemoryLayout = Literal["contiguous", "channels_last"]
@@ -66,6 +66,18 @@ class Row:
     """Median over rounds of this latency by the first network's; None for the first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured, and on what machine."""
+
+    machine: dict[str, Any]
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"machine": self.machine, "rows": [asdict(row) for row in self.rows]}
+
+
 Size = tuple[int, int, int, int]
 
 
@@ -78,24 +90,31 @@ class Subject:
     size: Callable[[int | None], Size]
 
 
-def of_network(target: Target, overrides: Sequence[str] = ()) -> Subject:
+def of_network(target: Network | Target, overrides: Overrides = ()) -> Subject:
     """Return a spec as a subject; its weights are fresh.
 
     Raises:
         SpecError: if the spec is wrong.
     """
-    first = load(target, overrides)
+    changes = list(overrides)
+    source = target.spec.tree if isinstance(target, Network) else target
+    first = target if isinstance(target, Network) and not changes else load(source, changes)
 
     def network(frames: int | None) -> Network:
         if frames is None or frames == first.facts.input.frames:
             return first
-        return load(target, [*overrides, f"clip.frames={frames}"])
+        return load(source, [*changes, ("clip.frames", frames)])
 
     def size(frames: int | None) -> Size:
         shape = network(frames).facts.input
         return (shape.channels, shape.frames or 1, shape.height or 1, shape.width or 1)
 
     return Subject(first.name, lambda frames: build_module(network(frames)), size)
+
+
+def of_module(module: nn.Module, like: Subject) -> Subject:
+    """Return a module as a subject, which takes clips of the same shape as `like`."""
+    return Subject(type(module).__name__, lambda _frames: module, like.size)
 
 
 def of_user(text: str, like: Subject) -> Subject:
@@ -316,9 +335,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     told: dict[str, Any] = {
         "device": device,
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": _cores(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
@@ -347,11 +364,6 @@ def _cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def to_json(rows: Sequence[Row], where: dict[str, Any]) -> dict[str, Any]:
-    """Return what was measured as plain values."""
-    return {"machine": where, "rows": [asdict(row) for row in rows]}
 
 
 def _run_file(path: Path) -> Any:

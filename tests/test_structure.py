@@ -47,6 +47,9 @@ TORCH = (
     "evaluate/",
     "train/",
     "inference/",
+    "api/tested.py",
+    "api/videos.py",
+    "api/speed.py",
     "bench",
     "doctor",
 )

@@ -11,7 +11,7 @@ import typer
 from stspec.cli.options import Set, Target
 
 if TYPE_CHECKING:
-    from stspec.bench import Case, Row, Subject
+    from stspec.bench import Case, Measured
 
 
 class Precision(StrEnum):
@@ -79,46 +79,19 @@ def bench(
     Ratios are the medians over rounds of a latency by the first model's. Weights are fresh, and
     clips random: neither changes the speed.
     """
-    from stspec.bench import check_device, machine, measure, set_threads, to_json
+    from stspec.api.speed import bench as measure
     from stspec.output import write_output
 
-    check_device(device)
-    if threads is not None:
-        set_threads(threads)
-    subjects = _subjects(target, sets or [], against or [])
-    cases = _cases(batch or [1], frames or [None], precision, layout, compiled)
-    where = machine(device)
-    rows: list[Row] = []
-    for found in measure(subjects, cases, rounds=rounds, warmup=warmup, device=device):
-        rows.extend(found)
-    _tell(rows, where, json)
+    found = measure(
+        target, against=tuple(against or ()), overrides=sets or (), batch=batch or 1,
+        frames=frames, precision=[p.value for p in precision or [Precision.FLOAT32]],
+        layout=[m.value for m in layout or [Layout.CONTIGUOUS]],
+        compiled=[False, True] if compiled else False, rounds=rounds, warmup=warmup,
+        threads=threads, device=device,
+    )  # fmt: skip
+    _tell(found, json)
     if output is not None:
-        write_output(output, _text(to_json(rows, where)))
-
-
-def _subjects(target: str, sets: list[str], against: list[str]) -> list[Subject]:
-    from stspec.bench import is_users, of_network, of_user
-
-    first = of_network(target, sets)
-    others = [of_user(o, first) if is_users(o) else of_network(o, sets) for o in against]
-    return [first, *others]
-
-
-def _cases(
-    batches: list[int], frames: list[int] | list[None], precisions: list[Precision] | None,
-    layouts: list[Layout] | None, compiled: bool,
-) -> list[Case]:  # fmt: skip
-    from itertools import product
-
-    from stspec.bench import Case
-
-    numbers = precisions or [Precision.FLOAT32]
-    memory = layouts or [Layout.CONTIGUOUS]
-    modes = [False, True] if compiled else [False]
-    return [
-        Case(b, f, p.value, m.value, c)
-        for f, b, p, m, c in product(frames, batches, numbers, memory, modes)
-    ]
+        write_output(output, _text(found.to_json()))
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -127,13 +100,13 @@ def _text(value: dict[str, Any]) -> str:
     return dumps(value, indent=1) + "\n"
 
 
-def _tell(rows: list[Row], where: dict[str, Any], json: bool) -> None:
-    from stspec.bench import to_json
+def _tell(found: Measured, json: bool) -> None:
     from stspec.cli.screen import RIGHT, Column, paint, paragraph, size, table, width, write
 
     if json:
-        write(_text(to_json(rows, where)))
+        write(_text(found.to_json()))
         return
+    rows = found.rows
     columns = [
         Column("model", shrinks=True), Column("clips", RIGHT), Column("how"), Column("min", RIGHT),
         Column("median", RIGHT), Column("clips/s", RIGHT), Column("memory", RIGHT),
@@ -153,7 +126,9 @@ def _tell(rows: list[Row], where: dict[str, Any], json: bool) -> None:
         for row in rows
     ]
     ink = paint()
-    about = ", ".join(f"{name} {value}" for name, value in where.items() if value is not None)
+    about = ", ".join(
+        f"{name} {value}" for name, value in found.machine.items() if value is not None
+    )
     note = f"{rows[0].rounds} rounds in turns; ratio: median latency over rounds, by {rows[0].name}"
     notes = "\n".join(ink(paragraph(text, width()), "dim") for text in (note, about))
     write(f"{table(columns, cells, width(), ink)}\n\n{notes}")

@@ -59,13 +59,9 @@ def _trained(name: str, clips: Path, folder: Path, seed: int, workers: int | Non
 
 def _tested(run: Path) -> Predictions:
     """Return a run's predictions on its own validation clips."""
-    from stspec.cli.evaluate import Broken, open_all, run_views
-    from stspec.cli.models import Precision
-    from stspec.train.distributed import joined
+    from stspec.api.videos import evaluate
 
-    with joined("cpu") as world:
-        tested, manifest = open_all(str(run))
-        return run_views(tested, manifest, Broken.ERROR, 32, 0, Precision.FLOAT32, world)
+    return evaluate(run, batch=32, workers=0, device="cpu")
 
 
 def _table(found: dict[str, Predictions]) -> str:

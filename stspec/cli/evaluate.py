@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,16 +22,13 @@ from stspec.cli.models import (
     ViewsOption,
     Weights,
     Workers,
+    plain,
 )  # fmt: skip
 from stspec.cli.options import Classes, Root, Set
 
 if TYPE_CHECKING:
-    from stspec.cli.models import Tested
-    from stspec.data.sample import Manifest
     from stspec.evaluate.metrics import Metrics
     from stspec.evaluate.predictions import Predictions
-    from stspec.runs.directory import Run
-    from stspec.train.distributed import World
 
 
 SECONDS = 10.0
@@ -124,141 +121,58 @@ def evaluate(
     """
     from dataclasses import replace
 
+    from stspec.api.videos import evaluate as measure
     from stspec.cli.screen import remark
     from stspec.evaluate.predictions import read_predictions
+    from stspec.train.distributed import is_first
 
     if target.endswith(".npz"):
         found = read_predictions(Path(target))
-        found = replace(found, **_given(fuse=fuse, by=by))
+        given = {name: value for name, value in plain(fuse=fuse, by=by).items() if value}
+        found = replace(found, **given)
         _tell(found, found.metrics(), None, json)
         return
-    from stspec.evaluate.faults import explained
-    from stspec.train.distributed import joined
-
-    with explained(batch), joined(device) as world:
-        opened = open_all(
-            target, weights, data, split, sets, importer, recipe, views, classes, root,
-            sampling=sampling, stride=stride, size=size, fuse=fuse, by=by,
-        )  # fmt: skip
-        if world.is_first and data is not None:
-            for note in opened[1].notes:
-                remark(f"data: {note}")
-        found = run_views(*opened, broken, batch, workers, precision, world)
-        if world.is_first:
-            run = opened[0].model.run
-            folder = output or (run.folder / "predictions" if run else Path("predictions"))
-            # A run's own data need no name; others' predictions must not take their place.
-            names = [] if run else [opened[0].model.network.name]
-            names += [data.resolve().stem] if run and data is not None else []
-            how = opened[0].testing.augmentation.test_sampling
-            name = "-".join([*names, split.value, str(found.views), how])
-            _write(found, folder / f"{name}.npz", json)
-
-
-def _given(**choices: StrEnum | None) -> dict[str, Any]:
-    return {name: value.value for name, value in choices.items() if value is not None}
-
-
-def open_all(
-    target: str, weights: Path | None = None, data: Path | None = None, split: Split = Split.VAL,
-    sets: list[str] | None = None, importer: str | None = None, recipe: str | None = None,
-    views: str | None = None, classes: Path | None = None, root: Path | None = None,
-    **changes: Any,
-) -> tuple[Tested, Manifest]:  # fmt: skip
-    """Open model and data, which must have the same classes."""
-    from stspec.cli.models import open_tested
-    from stspec.data.manifest import require_files
-    from stspec.evaluate.model import check_classes, sidecar_classes
-    from stspec.runs.directory import open_run
-
-    run = open_run(target) if Path(target).is_dir() else None
-    known = run.classes if run is not None else sidecar_classes(weights)
-    manifest = _manifest(run, target, data, split, classes or known, root)
-    require_files(manifest)
-    tested = open_tested(
-        target, weights, sets, importer, recipe, views, classes=len(manifest.classes), **changes
-    )
-    check_classes(tested.model, manifest.classes, manifest.source or "the data")
-    return tested, manifest
-
-
-def _manifest(
-    run: Run | None, target: str, data: Path | None, split: Split,
-    classes: Path | tuple[str, ...] | None, root: Path | None,
-) -> Manifest:  # fmt: skip
-    from stspec.data.manifest import load_manifest, load_split
-    from stspec.diagnostics import Diagnostic, SpecError
-
-    options: dict[str, Any] = {}
-    if data is None:
-        about = (run.about.get("data") if run is not None else None) or {}
-        if "path" not in about:
-            message = f"`{target}` does not tell on which videos it is to be measured"
-            raise SpecError(
-                Diagnostic("no-data", message, help="name a folder or list with --data")
-            )
-        data, options = Path(about["path"]), dict(about.get("lists") or {})
-    elif data.is_file():
-        return load_manifest(data, **_lists(root, classes))
-    options |= _lists(root, classes)
-    return load_split(data, split.value, **options)
-
-
-def _lists(root: Path | None, classes: Path | tuple[str, ...] | None) -> dict[str, Any]:
-    given = {"root": root, "classes": classes}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def run_views(
-    tested: Tested, manifest: Manifest, broken: Broken, batch: int, workers: int,
-    precision: Precision, world: World,
-) -> Predictions:  # fmt: skip
-    """Return the scores of every view of every video."""
-    from stspec.data.dataset import ClipDataset
-    from stspec.data.loader import eval_loader
-    from stspec.evaluate.runner import evaluate as measure
-
-    testing = tested.testing
-    dataset = ClipDataset(manifest, testing.augmentation, seed=0, broken=broken.value)
-    loader = eval_loader(
-        dataset, batch=batch, rank=world.rank, world=world.size, workers=workers
+    found = measure(
+        target, data, weights=weights, overrides=sets or (), importer=importer, recipe=recipe,
+        views=views, stride=stride, size=size, classes=classes, root=root, batch=batch,
+        workers=workers, device=device, note=lambda text: remark(f"data: {text}"),
+        progress=_progress(),
+        **plain(split=split, sampling=sampling, fuse=fuse, by=by, broken=broken,
+                precision=precision),
     )  # fmt: skip
-    return measure(
-        tested.model.module.to(world.device),
-        loader,
-        manifest,
-        views=testing.views,
-        mean=testing.mean,
-        std=testing.std,
-        fuse=testing.fuse,
-        by=testing.by,
-        precision=precision.value,
-        rank=world.rank,
-        world=world.size,
-        about={**tested.model.about, **testing.about, "data": manifest.digest},
-        progress=_progress(len(loader) * batch) if world.is_first else None,
-    )
+    if is_first():
+        _write(found, _file(found, target, split, data, output), json)
 
 
-def _progress(views: int) -> Callable[[int], None]:
+def _file(
+    found: Predictions, target: str, split: Split, data: Path | None, output: Path | None
+) -> Path:
+    """Return where predictions go."""
+    is_run = Path(target).is_dir()
+    folder = output or (Path(target) / "predictions" if is_run else Path("predictions"))
+    # A run's own data need no name; others' predictions must not take their place.
+    names = [] if is_run else [str(found.about["spec"])]
+    names += [data.resolve().stem] if is_run and data is not None else []
+    how = [split.value, str(found.views), str(found.about["sampling"])]
+    return folder / ("-".join([*names, *how]) + ".npz")
+
+
+def _progress() -> Callable[[int, int], None]:
     """Return what tells now and then how many views of this process are done."""
     import time
 
     from stspec.cli.screen import remark
 
     start = last = time.monotonic()
-    done = 0
 
-    def tell(count: int) -> None:
-        nonlocal done, last
-        done += count
+    def tell(done: int, total: int) -> None:
+        nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS:
             last = now
             rate = done / (now - start)
-            remark(
-                f"{done} of {views} views, {rate:.3g} a second, {(views - done) / rate:.0f} s left"
-            )
+            left = (total - done) / rate
+            remark(f"{done} of {total} views, {rate:.3g} a second, {left:.0f} s left")
 
     return tell
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from stspec.evaluate.model import Model
-    from stspec.evaluate.testing import Testing
-    from stspec.network import Network
 
 
 class Sampling(StrEnum):
@@ -78,77 +69,6 @@ Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda.", sho
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Of products.")]
 
 
-@dataclass(frozen=True)
-class Tested:
-    """A model, and how it looks at videos."""
-
-    model: Model
-    testing: Testing
-
-
-def open_tested(
-    target: str,
-    weights: Path | None,
-    sets: list[str] | None,
-    importer: str | None,
-    recipe: str | None,
-    views: str | None,
-    *,
-    classes: int | None = None,
-    needed: Callable[[Network, nn.Module], set[str]] | None = None,
-    sampling: StrEnum | None = None,
-    stride: int | None = None,
-    size: int | None = None,
-    fuse: StrEnum | None = None,
-    by: StrEnum | None = None,
-) -> Tested:
-    """Open a model and its protocol of testing: the recipe's, with what is given in its place.
-
-    Raises:
-        SpecError: if either is wrong.
-    """
-    from stspec.evaluate.model import open_model
-    from stspec.evaluate.testing import Testing
-    from stspec.evaluate.views import Views
-    from stspec.train.recipe import DEFAULT, load_recipe
-    from stspec.train.videos import augmentation
-
-    seen = Views.parse(views) if views is not None else None
-    model = open_model(
-        target, weights, sets or (), importer=importer, classes=classes, needed=needed
-    )
-    own = str(model.run.intact("recipe.yaml")) if model.run is not None else DEFAULT
-    changes: dict[str, Any] = {
-        "test.clips": seen and seen.clips, "test.crops": seen and seen.crops,
-        "test.sampling": plain(sampling), "test.size": size, "test.fuse": plain(fuse),
-        "test.by": plain(by), "data.stride": stride,
-    }  # fmt: skip
-    given = [(path, value) for path, value in changes.items() if value is not None]
-    found = load_recipe(recipe or own, given)
-    mean, std = found.data.statistics(model.network.spec.model.clip.channels)
-    seeing = augmentation(found, model.network, ())
-    return Tested(
-        model, Testing(seeing, tuple(mean), tuple(std), found.test.fuse, found.test.by)
-    )  # fmt: skip
-
-
-def class_names(model: Model, file: Path | None) -> tuple[str, ...]:
-    """Return the names of the classes; numbers where nothing tells them.
-
-    Raises:
-        SpecError: if a file of names does not fit the model.
-    """
-    from stspec.evaluate.model import check_classes, read_classes
-
-    if file is not None:
-        names = read_classes(file)
-        check_classes(model, names, str(file))
-        return names
-    scores = model.network.facts.output.channels
-    names = model.classes or ()
-    return names if len(names) == scores else tuple(f"class {n}" for n in range(scores))
-
-
-def plain(value: StrEnum | None) -> str | None:
-    """Return the text of a choice."""
-    return None if value is None else value.value
+def plain(**choices: StrEnum | None) -> dict[str, Any]:
+    """Return the texts of the choices that were made, by name."""
+    return {name: None if value is None else value.value for name, value in choices.items()}

@@ -21,14 +21,13 @@ from stspec.cli.models import (
     ViewsOption,
     Weights,
     Workers,
+    plain,
 )  # fmt: skip
 from stspec.cli.options import Set
 
 if TYPE_CHECKING:
     from stspec.cli.screen import Paint
-    from stspec.evaluate.model import Model
     from stspec.inference.predict import Guess, Prediction
-    from stspec.inference.windows import Length
 
 Window = Annotated[
     str | None,
@@ -81,32 +80,19 @@ def predict(
 
     Exit status 1: some videos cannot be read; the others are told all the same.
     """
-    from stspec.cli.models import class_names, open_tested
-    from stspec.evaluate.faults import explained
-    from stspec.inference.predict import predict as recognise
-    from stspec.inference.stream import Engine
+    from stspec.api.videos import predict as recognise
     from stspec.output import write_output
-    from stspec.train.distributed import joined
 
-    length, step = lengths(window, every)
-    tested = open_tested(
-        model, weights, sets, importer, recipe, views,
-        sampling=sampling, stride=stride, size=size,
-    )  # fmt: skip
-    names = class_names(tested.model, classes)
-    with explained(batch), joined(device) as world:
-        engine = Engine(
-            tested.model.module.to(world.device), tested.testing.mean, tested.testing.std,
-            precision.value,
-        )  # fmt: skip
-        found = []
-        for prediction in recognise(
-            engine, tested.testing, videos, names, top=top, length=length, every=step,
-            batch=batch, workers=workers, multi_label=_is_multi_label(tested.model),
-        ):  # fmt: skip
-            found.append(prediction)
-            if not json:
-                _tell(prediction)
+    found = []
+    for prediction in recognise(
+        model, videos, weights=weights, overrides=sets or (), importer=importer, recipe=recipe,
+        views=views, stride=stride, size=size, classes=classes, top=top, window=window,
+        every=every, batch=batch, workers=workers, device=device,
+        **plain(sampling=sampling, precision=precision),
+    ):  # fmt: skip
+        found.append(prediction)
+        if not json:
+            _tell(prediction)
     text = _json(found)
     if json:
         typer.echo(text, nl=False)
@@ -114,30 +100,6 @@ def predict(
         write_output(output, text)
     if any(prediction.fault is not None for prediction in found):
         raise typer.Exit(1)
-
-
-def lengths(window: str | None, every: str | None) -> tuple[Length | None, Length | None]:
-    """Return the window's length and step.
-
-    Raises:
-        SpecError: if they cannot be understood, or a step has no window.
-    """
-    from stspec.diagnostics import Diagnostic, SpecError
-    from stspec.inference.windows import Length
-
-    if every is not None and window is None:
-        help = "say how long a window is: --window 64"
-        raise SpecError(Diagnostic("no-window", "--every goes with --window", help=help))
-    length = Length.parse(window, "--window") if window is not None else None
-    return length, Length.parse(every, "--every") if every is not None else None
-
-
-def _is_multi_label(model: Model) -> bool:
-    from stspec.evaluate.model import sidecar
-
-    if model.run is not None:
-        return bool(model.run.data.get("multi_label"))
-    return bool(sidecar(model.weights).get("multi_label"))
 
 
 def _json(found: list[Prediction]) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.graph.model import leaves
 from stspec.module import build_module, load_weights
-from stspec.network import Network, load
+from stspec.network import Network, Overrides, Target, load
 from stspec.runs.directory import Run, is_run, open_run
 
 
@@ -41,9 +41,9 @@ class Model:
 
 
 def open_model(
-    target: str,
+    target: Run | Network | Target,
     weights: Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     *,
     importer: str | None = None,
     classes: int | None = None,
@@ -52,7 +52,7 @@ def open_model(
     """Open a model in evaluation mode.
 
     Args:
-        target: the folder of a run, or a spec's name or file.
+        target: a run or its folder, or a spec: its name, file, or compiled.
         weights: a checkpoint, or the folder of a run; a run's own where not given.
         overrides: of a spec, ``path=value``; a run is as it was trained.
         importer: the code base that the weights are from; recognised where not given.
@@ -64,20 +64,20 @@ def open_model(
         SpecError: if there is no such model, no weights are named, or they leave a part of the
             network that is needed without values.
     """
-    run = open_run(target) if Path(target).is_dir() else None
+    run = run_of(target)
+    changes = list(overrides)
     if run is not None:
-        if overrides:
+        if changes:
             message = "--set changes a spec, and a run is as it was trained"
             raise SpecError(Diagnostic("run-is-fixed", message))
         network = run.network(run.frames)
         names: tuple[str, ...] | None = run.classes
     else:
+        assert not isinstance(target, Run)
         told = sidecar_classes(weights)
         classes = len(told) if classes is None and told is not None else classes
-        if classes is not None and not any(o.startswith("classes=") for o in overrides):
-            overrides = [*overrides, f"classes={classes}"]
-        network, names = load(target, overrides), None
-    path = _weights_file(weights, run, target)
+        network, names = _of_spec(target, changes, classes), None
+    path = _weights_file(weights, run, network.name)
     module = build_module(network)
     report = load_weights(network, module, path, importer)
     wanted = needed(network, module) if needed else {p for p, _ in leaves(network.graph)}
@@ -88,6 +88,30 @@ def open_model(
         help = "a model of which a part was never trained tells nothing; use its own checkpoint"
         raise SpecError(Diagnostic("incomplete-weights", message, help=help))
     return Model(network, module.eval(), names or sidecar_classes(path), path, run)
+
+
+def run_of(target: Run | Network | Target) -> Run | None:
+    """Return the run that is meant, if one is: itself, or its folder.
+
+    Raises:
+        SpecError: if the folder holds none.
+    """
+    if isinstance(target, Run):
+        return target
+    named = isinstance(target, str | Path) and Path(target).is_dir()
+    return open_run(target) if named and isinstance(target, str | Path) else None
+
+
+def _of_spec(
+    target: Network | Target, changes: list[str | tuple[str, Any]], classes: int | None
+) -> Network:
+    """Return a compiled spec, of so many classes unless the changes say how many."""
+    paths = [c.partition("=")[0].strip() if isinstance(c, str) else c[0] for c in changes]
+    if classes is not None and "classes" not in paths:
+        changes = [*changes, ("classes", classes)]
+    if not isinstance(target, Network):
+        return load(target, changes)
+    return load(target.spec.tree, changes) if changes else target
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stspec.bench import Case, Subject, machine, measure, of_network, of_user, peak_memory, to_json
+from stspec.bench import Case, Measured, Subject, machine, measure, of_network, of_user, peak_memory
 from stspec.cli.main import main
 from stspec.diagnostics import SpecError
 from tests.networks import CONV, model
@@ -154,7 +154,7 @@ def test_the_machine_is_stated() -> None:
     told = machine()
     assert told["threads"] == torch.get_num_threads() and told["torch"] == torch.__version__
     assert told["cpu"] and told["cores"] >= 1
-    json.dumps(to_json([], told))
+    json.dumps(Measured(told, ()).to_json())
 
 
 def test_users_modules_are_run(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:

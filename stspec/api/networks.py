@@ -1,7 +1,4 @@
-"""The public functions: each takes a compiled network, or whatever `load` takes.
-
-Everything but `build` works without torch.
-"""
+"""What is asked of networks: source, module, cost, difference; without torch where it can be."""
 
 from __future__ import annotations
 
