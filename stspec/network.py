@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stspec.compose.resolve import resolve
 from stspec.diagnostics import Span
 from stspec.graph import Graph
-from stspec.graph.model import walk
+from stspec.graph.model import taken_over, walk
 from stspec.ir import build as build_graph
 from stspec.ops.base import Shape
 from stspec.passes.diagnose import no_scores, shape_diagnosis, written_at
@@ -45,6 +45,13 @@ class Network:
     def state(self) -> dict[str, tuple[int, ...]]:
         """Return key and shape of every entry of the state dict."""
         return self.facts.state()
+
+    @property
+    def image_keys(self) -> dict[str, str]:
+        """Return keys of the state dict whose tensors an image network has under other keys."""
+        paths = taken_over(self.graph)
+        ends = ((key, *key.rpartition(".")) for key in self.state if paths)
+        return {key: paths[path] + dot + name for key, path, dot, name in ends if path in paths}
 
     @cached_property
     def hashes(self) -> Hashes:

@@ -19,6 +19,8 @@ class Block(BaseModel):
     """The block's name in YAML."""
     roles: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Roles of the block's own edges."""
+    core: ClassVar[str | None] = None
+    """Path of the convolution that takes over the weights of one that the block replaces."""
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the block's nodes into a scope and return its output."""

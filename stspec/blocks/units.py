@@ -15,6 +15,7 @@ class ConvUnit(Block):
     """Convolution, norm and activation, named conv and bn as in torchvision's GoogLeNet."""
 
     kind: ClassVar[str] = "conv_unit"
+    core: ClassVar[str | None] = "conv"
 
     width: int = Field(ge=1, description="output channels")
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
@@ -31,6 +32,7 @@ class ConvSequence(Block):
     """Convolution, norm and activation, numbered 0, 1, 2 as in torchvision's MobileNetV2."""
 
     kind: ClassVar[str] = "conv_sequence"
+    core: ClassVar[str | None] = "0"
 
     width: int = Field(ge=1, description="output channels")
     kernel: int = Field(default=1, ge=1, description="spatial kernel")

@@ -10,7 +10,7 @@ from stspec.diff.canonical import STILL, canonical, canonical_op
 from stspec.diff.figures import plural
 from stspec.diff.words import block_words, kernel_text, op_words
 from stspec.graph import Graph
-from stspec.graph.model import leaves
+from stspec.graph.model import leaves, rules_of, taken_over
 from stspec.ir.build import build_image_model
 from stspec.network import Network
 from stspec.ops.base import Op
@@ -63,6 +63,8 @@ class Reading:
         self.atlas = Atlas(network.graph)
         self.image = canonical(build_image_model(self.spec), [self.channels])
         self.image_paths = frozenset(path for path, _ in leaves(self.image))
+        self.taken_over = taken_over(network.graph)
+        self.rules = rules_of(network.graph)
 
     @property
     def backbone(self) -> str:
@@ -79,7 +81,7 @@ class Reading:
 
     def exists_in_2d(self, site: Site) -> bool:
         """Tell whether a node stands in the image model too, whose weights fill it."""
-        return site.path in self.image_paths
+        return self.taken_over.get(site.path, site.path) in self.image_paths
 
     def flat(self, site: Site) -> Op:
         """Return a site's operator in canonical form."""
@@ -144,7 +146,8 @@ def _staged(text: str, sites: Sequence[Site], told: bool) -> str:
 
 def _made_whole(reading: Reading, site: Site) -> bool:
     """Tell whether a node is part of a block that a rule inserted."""
-    return site.made is not None and isinstance(reading.atlas[site.made].node.body, Graph)
+    made = reading.atlas[site.made].node if site.made is not None else None
+    return made is not None and isinstance(made.body, Graph) and made.tags.slot is None
 
 
 def _temporal(reading: Reading) -> tuple[str, str]:
@@ -170,6 +173,8 @@ def _mechanism(reading: Reading, site: Site) -> tuple[str, str, Site] | None:
         return None
     made = reading.atlas[site.made] if site.made is not None else site
     if isinstance(made.node.body, Graph) and made.node.tags.rule:
+        if made.node.tags.slot is not None:
+            return block_words(made.node.body), f"in {made.label}", made
         relation, landmark = reading.atlas.position(made.path, made.path)
         return block_words(made.node.body), f"{relation} {landmark}", made
     if window.time.kernel == 1 and not window.global_time:
@@ -268,7 +273,7 @@ def _inflation(reading: Reading) -> str:
     for site in reading.trunk():
         op = reading.flat(site)
         if isinstance(op, Conv2d) and op.window().time.kernel > 1 and reading.exists_in_2d(site):
-            way = own.get(site.node.tags.rule or "") or policy
+            way = own.get(reading.rules.get(site.path, "")) or policy
             ways[way] = ways.get(way, 0) + 1
     told = [f"{way.replace('_', ' ')} ({plural(n, 'kernel')})" for way, n in ways.items()]
     return ", ".join(told) or "nothing to inflate"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from stspec.graph.model import rules_of
 from stspec.network import Network
 
 How = Literal["as it is", "reshaped", "inflated", "adapted", "from scratch", "does not fit"]
@@ -67,7 +68,7 @@ class Share:
 
 def tensors(a: Network, b: Network) -> tuple[Tensor, ...]:
     """Return every key of either network, sorted by key."""
-    mine, theirs = a.state, b.state
+    mine, theirs = _state(a), _state(b)
     ways = _ways(a), _ways(b)
     found = []
     for key in sorted({*mine, *theirs}):
@@ -79,6 +80,12 @@ def tensors(a: Network, b: Network) -> tuple[Tensor, ...]:
         back, to_a = fill(new, old, ways[0].get(key, "repeat"))
         found.append(Tensor(key, old, new, forth, back, (to_b, to_a)))
     return tuple(found)
+
+
+def _state(network: Network) -> dict[str, Shape]:
+    """Return shapes by key; what took an image network's weights over bears its key."""
+    moved = network.image_keys
+    return {moved.get(key, key): shape for key, shape in network.state.items()}
 
 
 def fill(source: Shape, target: Shape, way: str) -> tuple[How, str | None]:
@@ -110,10 +117,9 @@ def _ways(network: Network) -> dict[str, str]:
     """Return how every weight is inflated: as its rule says, else as the policy does."""
     policy = network.spec.policy.inflate
     own = {rule.path: rule.keys.inflate or policy for rule in network.spec.rules}
-    return {
-        f"{fact.path}.weight": own.get(fact.node.tags.rule or "", policy)
-        for fact in network.facts.operators()
-    }
+    moved, rules = network.image_keys, rules_of(network.graph)
+    weights = ((fact.path, f"{fact.path}.weight") for fact in network.facts.operators())
+    return {moved.get(key, key): own.get(rules.get(path, ""), policy) for path, key in weights}
 
 
 def shares(found: Iterable[Tensor], *, back: bool = False) -> dict[str, Share]:

@@ -21,6 +21,7 @@ from stspec.diff.edits import (
     Rewire,
     join,
     natural,
+    place_of,
 )
 from stspec.diff.words import Aspect, block_words, changed, kind_words, listing, op_words
 from stspec.graph import Graph, Node
@@ -126,8 +127,11 @@ class _Told:
 def group(edits: Sequence[Edit], a: Atlas, b: Atlas) -> tuple[Group, ...]:
     """Return the groups of edits, in the order in which they come along the networks."""
     told = [*_changes(edits, a, b), *_kinds(edits, a, b), *_wires(edits, a, b)]
-    told += _runs([e for e in edits if isinstance(e, Insert)], b, "+")
-    told += _runs([e for e in edits if isinstance(e, Remove)], a, "-")
+    swaps = _swaps(edits, a, b)
+    told += [_swap(gone, come, a, b) for gone, come in swaps]
+    rest = [e for e in edits if all(e not in pair for pair in swaps)] if swaps else edits
+    told += _runs([e for e in rest if isinstance(e, Insert)], b, "+")
+    told += _runs([e for e in rest if isinstance(e, Remove)], a, "-")
     by_label: dict[object, list[_Told]] = {}
     for item in told:
         # A unit is a block of one convolution: those of several units are alike.
@@ -235,6 +239,32 @@ def _kinds(edits: Iterable[Edit], a: Atlas, b: Atlas) -> Iterator[_Told]:
             place = edit.owner.child(edit.before, edit.after)
             if place not in altered:
                 yield _pair(place, (), "renamed", "renamed", a, b)
+
+
+def _swaps(edits: Sequence[Edit], a: Atlas, b: Atlas) -> list[tuple[Remove, Insert]]:
+    """Return removals and insertions that are a block in a convolution's place, or the reverse."""
+    gone = {(e.owner, e.node.name): e for e in edits if isinstance(e, Remove)}
+    pairs = [
+        (gone[e.owner, e.node.name], e)
+        for e in edits
+        if isinstance(e, Insert) and (e.owner, e.node.name) in gone
+    ]
+    return [
+        (old, new)
+        for old, new in pairs
+        if _slot(a, place_of(old).a) == _slot(b, place_of(new).b) is not None
+        and isinstance(old.node.body, Op) != isinstance(new.node.body, Op)
+    ]
+
+
+def _slot(atlas: Atlas, path: str) -> str | None:
+    return atlas[path].node.tags.slot
+
+
+def _swap(gone: Remove, come: Insert, a: Atlas, b: Atlas) -> _Told:
+    place = Place(place_of(gone).a, place_of(come).b)
+    words = _words(gone.node, gone.owner.a, a), _words(come.node, come.owner.b, b)
+    return _pair(place, (), *words, a, b)
 
 
 def _wires(edits: Sequence[Edit], a: Atlas, b: Atlas) -> Iterator[_Told]:

@@ -33,6 +33,8 @@ class Tags:
     """The policy rule that made or changed it, as a path: temporal.tam."""
     value: str | None = None
     """What its result is called in emitted code."""
+    core: str | None = None
+    """Path, within a block that stands in a convolution's place, of what takes its weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,26 @@ def walk(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node]]:
 def leaves(graph: Graph) -> Iterator[tuple[str, Node]]:
     """Yield every operator with its path."""
     return ((path, node) for path, node in walk(graph) if isinstance(node.body, Op))
+
+
+def taken_over(graph: Graph) -> dict[str, str]:
+    """Return, for the cores of blocks that stand in convolutions' places, these convolutions."""
+    found: dict[str, str] = {}
+    for path, node in walk(graph):
+        if node.tags.core is not None:
+            # A core may itself be a block by now: then it stands for what its owner stood for.
+            found[f"{path}.{node.tags.core}"] = found.get(path, path)
+    return found
+
+
+def rules_of(graph: Graph) -> dict[str, str]:
+    """Return the rule that made or changed each node, itself or what owns it, by path."""
+    found: dict[str, str] = {}
+    for path, node in walk(graph):
+        rule = node.tags.rule or found.get(path.rpartition(".")[0])
+        if rule is not None:
+            found[path] = rule
+    return found
 
 
 def channel_map(graph: Graph, channels: Sequence[int], prefix: str = "") -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Rules with ``to``: an operator becomes another, or a factorised pair."""
+"""Rules with ``to``: an operator becomes another, a factorised pair, or a block."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from stspec.blocks.base import Block
 from stspec.graph import Graph, Node
 from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
 from stspec.ir.edit import edit_owner, swap
 from stspec.ir.factorise import factorise
 from stspec.ir.nothing import matches_nothing
+from stspec.ir.replace import replace_by_block
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
-from stspec.ir.select import FAMILIES
+from stspec.ir.select import FAMILIES, Site
 from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Rule, Spec
@@ -41,16 +43,25 @@ def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, in
         _check_target(rule, site.node.body)
         if rule.target == "conv2plus1d":
             edit = _factorising(spec, rule, values, channels[site.path])
+        elif _is_block(rule.target):
+            if "width" in values:
+                # Sites further up may by now give other channels than they did.
+                channels = channel_map(graph, [spec.model.clip.channels])
+            edit = _replacing(spec, rule, values, _around(site, channels))
         else:
             edit = _converting(rule, values)
         graph = edit_owner(graph, site.path, edit)
     return graph, len(found)
 
 
+def _is_block(target: object) -> bool:
+    return isinstance(target, type) and issubclass(target, Block)
+
+
 def _alike(body: object, target: object) -> bool:
+    if target == "conv2plus1d" or _is_block(target):
+        return isinstance(body, FAMILIES["conv"])
     for family in FAMILIES.values():
-        if target == "conv2plus1d":
-            return isinstance(body, FAMILIES["conv"])
         if target is ClipTwin:
             return isinstance(body, tuple(FAMILIES.values()))
         if isinstance(target, type) and issubclass(target, family):
@@ -61,7 +72,7 @@ def _alike(body: object, target: object) -> bool:
 def _check_target(rule: Rule, body: Op | Graph) -> None:
     """Raise a SpecError where an operator cannot become what the rule asks for."""
     assert isinstance(body, Op)
-    if rule.target in ("conv2plus1d", ClipTwin):
+    if rule.target in ("conv2plus1d", ClipTwin) or _is_block(rule.target):
         fits, wanted = _alike(body, rule.target), "convolutions"
         if rule.target is ClipTwin:
             wanted = "convolutions and poolings"
@@ -87,6 +98,24 @@ def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
         body = make(rule, target, {**fields, **values})
         assert isinstance(body, Op)
         return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
+
+    return edit
+
+
+def _around(site: Site, channels: Mapping[str, int]) -> tuple[int, int]:
+    """Return the channels that a site's operator reads and gives."""
+    scope = site.path.rpartition(".")[0]
+    source = site.node.inputs[0]
+    return channels[f"{scope}.{source}" if scope else source], channels[site.path]
+
+
+def _replacing(
+    spec: Spec, rule: Rule, values: Mapping[str, Any], channels: tuple[int, int]
+) -> Edit:
+    defaults = backbone_defaults(spec)
+
+    def edit(owner: Graph, node: Node) -> Graph:
+        return replace_by_block(owner, node, rule, values, defaults, channels)
 
     return edit
 

@@ -42,11 +42,13 @@ def insert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int
 def _sides(selector: Selector, site: Site) -> list[str]:
     """Return the edges of a matched node that are meant; none where it is not a place."""
     tags = site.node.tags
-    is_unit = isinstance(site.node.body, Op) and tags.slot is not None
+    is_unit = tags.slot is not None
     if selector.role is not None:
         sides = dict.fromkeys(side for role, side in tags.roles if role in selector.role)
         return ["unit" if side == "output" and is_unit else side for side in sides]
-    if not isinstance(site.node.body, Op) or (selector.slot is None and selector.op is None):
+    if not (is_unit or isinstance(site.node.body, Op)):
+        return []
+    if selector.slot is None and selector.op is None:
         return []
     if selector.point == "input":
         return ["input"]
@@ -79,7 +81,7 @@ def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
         if side == "unit":
             node = unit_end(owner, node)
-        beside_graph = isinstance(node.body, Graph) and side != "entry"
+        beside_graph = isinstance(node.body, Graph) and side != "entry" and not node.tags.slot
         name = f"{node.name}_{rule.name}" if beside_graph else rule.name
         new = Node(free_name(owner, name), body, (), Tags(rule=rule.path, stage=node.tags.stage))
         return INSERTS[side](owner, node, new)

@@ -67,7 +67,8 @@ def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
     cls = TemporalMaxPool if pooling.op == "max" else TemporalAvgPool
     op = cls(kernel=pooling.kernel, stride=pooling.stride)
     name = free_name(owner, f"t_pool{number}")
-    if isinstance(node.body, Graph) and node.inputs[0] not in owner.inputs:
+    is_stage = isinstance(node.body, Graph) and node.tags.slot is None
+    if is_stage and node.inputs[0] not in owner.inputs:
         # It belongs to the stage whose results it pools.
         before = [n.tags.stage for n in owner.nodes if n.name == node.inputs[0]]
         tags = Tags(rule="pooling", stage=before[0] if before else node.tags.stage)

@@ -52,6 +52,8 @@ def make(rule: Rule, target: type[Op] | type[Block], values: Mapping[str, Any]) 
     except ValidationError as invalid:
         first = invalid.errors()[0]
         text = str(first.get("ctx", {}).get("error", first["msg"]))
+        if first["type"] == "missing":
+            text = f"it needs `{first['loc'][0]}`"
         message = f"rule '{rule.name}' makes an impossible {target.kind}: {text}"
         raise error(rule, "bad-value", message, "this rule") from invalid
 

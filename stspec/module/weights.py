@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stspec.graph.model import leaves
+from stspec.graph.model import rules_of
 from stspec.network import Network
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
@@ -49,7 +49,9 @@ def load_weights(
     """
     public = _arrays(source)
     if image:
-        imported = fill_from_image(public, network.state, inflation(network), importer)
+        imported = fill_from_image(
+            public, network.state, inflation(network), importer, moved=network.image_keys
+        )
     else:
         imported = import_state_dict(public, network.state, importer, classes=classes)
     write_state(module, imported)
@@ -66,11 +68,9 @@ def write_state(module: nn.Module, imported: Imported) -> None:
 def inflation(network: Network) -> Callable[[str], str]:
     """Return how each key's 2D weights are inflated: its rule's word, else the policy's."""
     rules = {rule.path: rule.keys.inflate for rule in network.spec.rules}
-    words = {
-        path: rules.get(node.tags.rule or "") or network.spec.policy.inflate
-        for path, node in leaves(network.graph)
-    }
-    return lambda key: words.get(key.rpartition(".")[0], network.spec.policy.inflate)
+    policy = network.spec.policy.inflate
+    words = {path: rules.get(rule) or policy for path, rule in rules_of(network.graph).items()}
+    return lambda key: words.get(key.rpartition(".")[0], policy)
 
 
 def _arrays(source: Source) -> Mapping[str, Array]:

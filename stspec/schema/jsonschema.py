@@ -226,7 +226,7 @@ def _ops() -> dict[str, type[Op]]:
 
 def _targets() -> dict[str, type[BaseModel]]:
     """Return what a rule can convert to."""
-    return {**_ops(), ClipTwin.kind: ClipTwin, "conv2plus1d": Conv2Plus1dFields}
+    return {**_ops(), **BLOCKS, ClipTwin.kind: ClipTwin, "conv2plus1d": Conv2Plus1dFields}
 
 
 def _insertions() -> dict[str, type[BaseModel]]:
@@ -253,7 +253,7 @@ def _rule_keys() -> Json:
         RuleKeys,
         where=_described(_ref("selector"), "what is converted"),
         at=_described(_ref("selector"), "where it is inserted"),
-        to=_names(_targets(), "operator that a site becomes"),
+        to=_names(_targets(), "operator or block that a site becomes"),
         insert=_names(_insertions(), "operator or block that is inserted"),
     )
 

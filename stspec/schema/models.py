@@ -86,7 +86,7 @@ class RuleKeys(Strict):
     """The keys that every rule may have; the others are fields of its operator or block."""
 
     where: Selector | None = Field(default=None, description="what is converted")
-    to: str | None = Field(default=None, description="operator that a site becomes")
+    to: str | None = Field(default=None, description="operator or block that a site becomes")
     insert: str | None = Field(default=None, description="operator or block that is inserted")
     at: Selector | None = Field(default=None, description="where it is inserted")
     inflate: Inflate | None = Field(default=None, description="how 2D weights fill it")

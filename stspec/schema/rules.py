@@ -110,11 +110,12 @@ def _rule(section: str, key: Scalar, node: Mapping) -> Rule:
 
 def _target(node: Mapping, keys: RuleKeys) -> type[Op] | type[Block]:
     value = scalar(node, "to" if keys.to is not None else "insert")
-    if keys.insert in BLOCKS:
-        return BLOCKS[keys.insert]
+    if value.value in BLOCKS:
+        return BLOCKS[str(value.value)]
     if keys.to == ClipTwin.kind:
         return ClipTwin
-    others = sorted(BLOCKS) if keys.insert is not None else [CONV2PLUS1D, ClipTwin.kind]
+    own = [] if keys.insert is not None else [CONV2PLUS1D, ClipTwin.kind]
+    others = sorted([*BLOCKS, *own])
     return chainable(find_op(value, others), value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from stspec.diagnostics import SpecError
 from stspec.weights.arrays import Array, HasShape, Shape, reshaped
@@ -30,6 +31,7 @@ def fill_from_image(
     importer: str | None = None,
     *,
     class_layers: Collection[str] = CLASS_LAYERS,
+    moved: Mapping[str, str] | None = None,
 ) -> Imported:
     """Fill the keys and shapes of a video model from the state dict of an image network.
 
@@ -38,20 +40,24 @@ def fill_from_image(
     `policy_of` says for its key: `repeat`, `average`, `center`, `zero_init` or `scratch`. A stem
     for 3 channels is adapted to the model's number of channels. A classifier of another number
     of classes is left out. Keys that the model alone has are filled: they keep their initial
-    values. `importer` is as in `import_state_dict`.
+    values. `importer` is as in `import_state_dict`. `moved` has the keys that an image network
+    calls differently, and what it calls them.
 
     Raises SpecError where another tensor does not fit, or nothing belongs to the model.
     """
-    scheme = scheme_of(image_state, expected, importer)
-    pieces, left_out = gather(image_state, expected, scheme)
+    moved = moved or {}
+    known = {moved.get(key, key): shape for key, shape in expected.items()}
+    scheme = scheme_of(image_state, known, importer)
+    pieces, left_out = gather(image_state, known, scheme)
     state: dict[str, Array] = {}
     entries: list[Entry] = []
     misfits: list[Misfit] = []
     for key, shape in expected.items():
-        piece = pieces.pop(key, None)
+        piece = pieces.pop(moved.get(key, key), None)
         if piece is None:
             entries.append(absent(key, shape))
             continue
+        piece = replace(piece, key=key)
         if _is_other_classifier(piece, shape, class_layers):
             entries.extend(replaced(piece, shape))
             continue

@@ -154,12 +154,12 @@ temporal:
   new: {insert: add, at: {role: block_output}}  # here
 """,
     ),
-    "a block is not what a convolution becomes": (
+    "a block is not what a pool becomes": (
         "resnet18",
-        "unknown-op",
+        "bad-conversion",
         """\
 spatial:
-  wide: {where: {slot: conv1}, to: basic}  # here
+  wide: {where: {op: pool}, to: basic}  # here
 """,
     ),
     "more parts than channels": (

@@ -58,6 +58,14 @@ SPECS = {
     ),
     "factorise_a_sum": spec("  spatial:\n    t: {where: {op: add}, to: conv2plus1d}\n"),
     "sum_to_activation": spec("  spatial:\n    t: {where: {op: add}, to: relu}\n"),
+    "block_of_other_channels": spec(
+        "  spatial:\n    t: {where: {slot: conv2, stages: 2}, to: bottleneck, expansion: 2}\n"
+    ),
+    "block_without_stride": spec(
+        "  spatial:\n    t: {where: {stages: 3, kernel: 3}, to: fire, squeeze: 4, expand: 8}\n"
+    ),
+    "block_without_field": spec("  spatial:\n    t: {where: {slot: conv2}, to: fire, expand: 8}\n"),
+    "block_for_a_sum": spec("  spatial:\n    t: {where: {op: add}, to: basic}\n"),
     "head_without_scores": spec("  spatial:\n    t: {where: {op: consensus}, to: relu}\n"),
     "pooled_twice": spec("  pooling: {beside: [3, 4, 3]}\n"),
     "rounded_pooling": spec(
