@@ -6,6 +6,8 @@ from stspec.blocks.base import Block
 from stspec.blocks.fire import Fire
 from stspec.blocks.inception import Inception
 from stspec.blocks.mobile import InvertedResidual
+from stspec.blocks.motion import MotionExcitation
+from stspec.blocks.multiscale import MultiscaleBottleneck
 from stspec.blocks.non_local import NonLocal
 from stspec.blocks.residual import Basic, Bottleneck
 from stspec.blocks.units import ConvSequence, ConvUnit
@@ -15,11 +17,13 @@ BLOCKS: dict[str, type[Block]] = {
     for block in (
         Basic,
         Bottleneck,
+        MultiscaleBottleneck,
         ConvUnit,
         ConvSequence,
         Inception,
         InvertedResidual,
         Fire,
         NonLocal,
+        MotionExcitation,
     )
 }

@@ -168,6 +168,11 @@ def _describe(plan: ClassPlan) -> str:
         "downsample basic": "Basic residual block with a projected shortcut",
         "bottleneck": "Bottleneck residual block",
         "downsample bottleneck": "Bottleneck residual block with a projected shortcut",
+        "multiscale bottleneck": "Bottleneck residual block with a cascade of 3x3 convolutions",
+        "downsample multiscale bottleneck": "Bottleneck residual block with parallel 3x3"
+        " convolutions and a projected shortcut",
+        "strided multiscale bottleneck": "Bottleneck residual block with parallel 3x3 convolutions",
+        "motion excitation": "Excites channels where neighbouring frames differ",
         "inverted residual": "Inverted residual block",
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",
@@ -175,7 +180,14 @@ def _describe(plan: ClassPlan) -> str:
         "non local": "Non-local block: every position attends to all positions of the clip",
     }
     text = names.get(kind, kind.capitalize())
-    words = {"tam": "TAM", "nl": "a non-local block", "shift": "a temporal shift"}
+    words = {
+        "tam": "TAM",
+        "nl": "a non-local block",
+        "shift": "a temporal shift",
+        "motion": "excitation by motion",
+        "blend": "temporal convolutions",
+        "corr": "correlation with the previous frame",
+    }
     parts = [words.get(name, name) for name in added if name != "separable"]
     text += f", with {' and '.join(parts)}" if parts else ""
     return text + (", separable over space and time" if "separable" in added else "") + "."

@@ -1,9 +1,11 @@
-"""Operators that join several values."""
+"""Operators that join several values, and take them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+from pydantic import Field
 
 from stspec.ops.base import Op, Shape, ShapeError, Site
 
@@ -47,3 +49,30 @@ class Concat(Op):
         """Return torch.cat along the channels."""
         values = ", ".join(f"{{{i}}}" for i in range(len(site.inputs)))
         return f"torch.cat([{values}], dim=1)"
+
+
+class Chunk(Op):
+    """One of several equal parts of the channels."""
+
+    kind: ClassVar[str] = "chunk"
+    keeps_memory: ClassVar[bool] = False
+
+    parts: int = Field(ge=1, description="into how many the channels are split")
+    index: int = Field(ge=0, description="which of them, from 0")
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        """Return the channels of a part."""
+        return inputs[0] // self.parts
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the part's shape."""
+        x = inputs[0]
+        if x.channels % self.parts:
+            raise ShapeError(f"cannot split {x.channels} channels into {self.parts} parts", "parts")
+        if self.index >= self.parts:
+            raise ShapeError(f"there is no part {self.index} of {self.parts}", "index")
+        return x.with_channels(x.channels // self.parts)
+
+    def function(self, site: Site) -> str:
+        """Return a view of the channels."""
+        return f"{{0}}.chunk({self.parts}, 1)[{self.index}]"

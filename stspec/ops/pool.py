@@ -243,11 +243,12 @@ class SpatialPool(Op):
     kind: ClassVar[str] = "spatial_pool"
 
     reduce: Literal["average", "maximum"] = Field(default="average", description="how")
+    keep: bool = Field(default=False, description="maps of one position stay: (N, C, T, 1, 1)")
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
-        """Return channels and frames."""
+        """Return channels and frames, with maps of one position where they are kept."""
         c, t, _, _ = trunk(inputs[0], self.kind)
-        return Shape(c, t)
+        return Shape(c, t, 1, 1) if self.keep else Shape(c, t)
 
     def window(self) -> Window:
         """Return a look at the whole map."""
@@ -256,6 +257,8 @@ class SpatialPool(Op):
     def function(self, site: Site) -> str:
         """Return a reduction; features of clips are put in the order (N, T, C)."""
         name = "mean" if self.reduce == "average" else "amax"
+        if self.keep:
+            return f"{{0}}.{name}((-2, -1), keepdim=True)"
         tail = ".transpose(1, 2)" if site.layout == "clip" else ""
         return f"{{0}}.{name}((-2, -1)){tail}"
 

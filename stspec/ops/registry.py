@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from stspec.diagnostics import Diagnostic, SpecError
-from stspec.ops import activation, attention, conv, join, linear, norm, pool, temporal
+from stspec.ops import activation, attention, conv, gate, join, linear, norm, pool, temporal
 from stspec.ops.base import Op
 
 _BUILT_IN: tuple[type[Op], ...] = (
@@ -28,7 +28,13 @@ _BUILT_IN: tuple[type[Op], ...] = (
     linear.Dropout,
     join.Add,
     join.Concat,
+    join.Chunk,
+    gate.Gate,
+    gate.Average,
+    gate.TemporalDifference,
+    gate.Resize,
     temporal.TemporalAggregation,
+    temporal.TemporalConv,
     temporal.TemporalShift,
     attention.SoftmaxAttention,
     attention.DotProductAttention,

@@ -1,11 +1,11 @@
-"""Temporal aggregation of 2D features: TAM's blend and TSM's shift."""
+"""Neighbouring frames of 2D features: TAM's blend, TSM's shift, temporal convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stspec.ops.base import (
     Arg,
@@ -98,4 +98,58 @@ class TemporalShift(Op):
             "TemporalShift",
             (Arg("frames", site.frames), Arg("fold_div", self.fold_div, 8)),
             template="shift",
+        )
+
+
+class TemporalConv(Op):
+    """Convolution over neighbouring frames, channel by channel, begun as no change or a shift."""
+
+    kind: ClassVar[str] = "temporal_conv"
+    layout: ClassVar[Layout | None] = "frames"
+
+    kernel: int = Field(default=3, ge=1, description="frames that are looked at; an odd number")
+    start: Literal["identity", "shift"] = Field(
+        default="identity", description="what it does before it has learnt: nothing, or TSM's shift"
+    )
+    fold_div: int = Field(
+        default=8, ge=2, description="1/fold_div of the channels are shifted each way at first"
+    )
+
+    @model_validator(mode="after")
+    def _keeps_the_frames(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError("an even kernel has no middle frame: every frame must be given back")
+        if self.start == "shift" and self.kernel == 1:
+            raise ValueError("a kernel of 1 sees no neighbour to shift from")
+        return self
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the same shape; frames beyond the clip are zero."""
+        trunk(inputs[0], self.kind)
+        return inputs[0]
+
+    def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
+        """Return the weight (C, 1, kernel, 1, 1), earliest frame first."""
+        return (Param("weight", (inputs[0].channels, 1, self.kernel, 1, 1)),)
+
+    def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
+        """Return one product per tap and position."""
+        return {"convolution": self.kernel * inputs[0].numel}
+
+    def window(self) -> Window:
+        """Return the kernel's extent in time."""
+        return Window(time=Reach(self.kernel, 1, self.kernel // 2))
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the convolution."""
+        shifts = (Arg("fold_div", self.fold_div),) if self.start == "shift" else ()
+        return Layer(
+            "TemporalConv",
+            (
+                Arg("channels", site.output.channels, keyword=False),
+                Arg("frames", site.frames),
+                Arg("kernel", self.kernel, 3),
+                *shifts,
+            ),
+            template="tam",
         )

@@ -1,6 +1,7 @@
 """Temporal Aggregation Module (Fan et al., "More Is Less", NeurIPS 2019): every frame becomes a
-learned blend of its neighbours. Inputs and outputs are frames (N*T, C, H, W), frame-major; in
-channels-last memory their views as clips (N, C, T, H, W), and back, are free."""
+learned blend of its neighbours; and the plain convolution over frames. Inputs and outputs are
+frames (N*T, C, H, W), frame-major; in channels-last memory their views as clips (N, C, T, H, W),
+and back, are free."""
 
 import torch
 import torch.nn.functional as F
@@ -177,3 +178,29 @@ class DenseMaxTemporalAggregation(nn.Module):
                     out = Maximum.apply(out, frames[source][i])
             outs.append(out)
         return torch.stack(outs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+
+class TemporalConv(nn.Module):
+    """Depth-wise convolution over an odd number of frames.
+
+    It starts as the identity or, with ``fold_div``, as a shift: the first 1/fold_div of the
+    channels come from the next frame, the second from the last.
+    """
+
+    def __init__(
+        self, channels: int, frames: int, kernel: int = 3, fold_div: int | None = None
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        fold = 0 if fold_div is None else channels // fold_div
+        taps = torch.full((channels,), kernel // 2)
+        taps[:fold] += 1
+        taps[fold : 2 * fold] -= 1
+        weight = F.one_hot(taps, kernel).view(channels, 1, kernel, 1, 1)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        return out.transpose(1, 2).flatten(0, 1)

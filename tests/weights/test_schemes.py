@@ -300,7 +300,8 @@ def test_recognition(name: str, importer: str) -> None:
 
 
 def test_every_importer_tells_what_it_is() -> None:
-    assert importer_names() == ("ibm", "mit_han_lab", "mmaction2", "torchvision", "tsn_pytorch")
+    known = {"ibm", "mit_han_lab", "mmaction2", "torchvision", "tsn_pytorch"}
+    assert known <= set(importer_names())
     for name in importer_names():
         importer = load_importer(name)
         assert importer.about and importer.rules and importer.recognise
