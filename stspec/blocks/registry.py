@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stspec.blocks.base import Block
+from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
 from stspec.blocks.inception import Inception
 from stspec.blocks.mobile import InvertedResidual
@@ -25,5 +26,6 @@ BLOCKS: dict[str, type[Block]] = {
         Fire,
         NonLocal,
         MotionExcitation,
+        Excitation,
     )
 }

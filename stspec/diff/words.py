@@ -14,12 +14,13 @@ from stspec.diff.canonical import canonical_op
 from stspec.graph import Graph, Node
 from stspec.graph.model import leaves
 from stspec.ops.activation import Activation
+from stspec.ops.adaptive import AdaptiveTemporalConv, GateShift, Interlace
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
-from stspec.ops.temporal import TemporalAggregation, TemporalShift
+from stspec.ops.temporal import TemporalAggregation, TemporalConv, TemporalShift
 
 
 def kernel_text(op: Op) -> str | None:
@@ -48,6 +49,8 @@ def _setting(name: str, value: Any) -> str:
     name = name.replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"no {name}"
+    if isinstance(value, list | tuple):
+        return f"{name} {listing([str(v) for v in value])}"
     return f"{name} {value}".replace("_", " ")
 
 
@@ -73,6 +76,15 @@ def _tam(op: Any) -> str:
     return _with("TAM", details + (["maximum"] if op.reduce == "maximum" else []))
 
 
+def _temporal_conv(op: Any) -> str:
+    start = "a shift" if op.start == "shift" else "no change"
+    return f"depth-wise {op.kernel}x1x1 convolution (begun as {start})"
+
+
+def _interlace(op: Any) -> str:
+    return f"interlacing (1/{op.fold_div} of the channels, by up to {op.reach} frames)"
+
+
 def _activation(op: Any) -> str:
     return {"relu": "ReLU", "relu6": "ReLU6"}.get(op.kind, str(op.kind))
 
@@ -83,6 +95,10 @@ _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     TemporalPool: _temporal_pool,
     TemporalAggregation: _tam,
     TemporalShift: lambda op: f"shift (1/{op.fold_div} of the channels each way)",
+    TemporalConv: _temporal_conv,
+    Interlace: _interlace,
+    GateShift: lambda op: "gated shift",
+    AdaptiveTemporalConv: lambda op: f"adaptive convolution over {op.kernel} frames",
     BatchNorm: lambda op: "norm" if not op.zero else "norm from zero",
     Activation: _activation,
     Linear: lambda op: f"linear to {op.width}",

@@ -177,6 +177,7 @@ def _describe(plan: ClassPlan) -> str:
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",
         "bypass fire": "Fire module with bypass",
+        "excitation": "Excitation: features weighed by gates that they make of themselves",
         "non local": "Non-local block: every position attends to all positions of the clip",
     }
     text = names.get(kind, kind.capitalize())

@@ -45,15 +45,33 @@ def insert_after(graph: Graph, node: Node, new: Node) -> Graph:
 
 
 def insert_entry(owner: Graph, node: Node, new: Node) -> Graph:
-    """Let a new node inside a block read the block's input, and all inside read the new one."""
+    """Let a new node inside a block read the block's input, and all inside read the new one.
+
+    What was inserted there before is read by the new one.
+    """
     block = node.body
     assert isinstance(block, Graph)
-    entry = block.inputs[0]
+    count = _inserted_in_front(block)
+    before, after = block.nodes[:count], block.nodes[count:]
+    entry = before[-1].name if before else block.inputs[0]
     name = free_name(block, new.name)
-    moved = tuple(rewired(n, entry, name) for n in block.nodes)
+    moved = tuple(rewired(n, entry, name) for n in after)
     output = name if block.output == entry else block.output
     first = replace(new, name=name, inputs=(entry,))
-    return swap(owner, node, replace(node, body=block.with_nodes((first, *moved), output)))
+    nodes = (*before, first, *moved)
+    return swap(owner, node, replace(node, body=block.with_nodes(nodes, output)))
+
+
+def _inserted_in_front(block: Graph) -> int:
+    """Return the number of nodes in front that rules have inserted at the block's entry."""
+    entry = block.inputs[0]
+    for count, node in enumerate(block.nodes):
+        tags = node.tags
+        made = tags.rule is not None and tags.slot is None and tags.unit is None
+        if not made or block.consumers(entry) != [node]:
+            return count
+        entry = node.name
+    return len(block.nodes)
 
 
 def rewired(node: Node, old: str, new: str) -> Node:

@@ -6,7 +6,19 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from stspec.diagnostics import Diagnostic, SpecError
-from stspec.ops import activation, attention, conv, gate, join, linear, norm, pool, temporal
+from stspec.ops import (
+    activation,
+    adaptive,
+    attention,
+    conv,
+    excitation,
+    gate,
+    join,
+    linear,
+    norm,
+    pool,
+    temporal,
+)
 from stspec.ops.base import Op
 
 _BUILT_IN: tuple[type[Op], ...] = (
@@ -34,8 +46,16 @@ _BUILT_IN: tuple[type[Op], ...] = (
     gate.TemporalDifference,
     gate.Resize,
     temporal.TemporalAggregation,
-    temporal.TemporalConv,
     temporal.TemporalShift,
+    temporal.TemporalConv,
+    adaptive.Interlace,
+    adaptive.GateShift,
+    adaptive.AdaptiveTemporalConv,
+    excitation.SpatiotemporalGate,
+    excitation.ChannelGate,
+    excitation.MotionGate,
+    excitation.Excite,
+    excitation.MotionEnhancement,
     attention.SoftmaxAttention,
     attention.DotProductAttention,
     attention.ConcatenationAttention,

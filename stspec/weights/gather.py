@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,12 +15,16 @@ from stspec.weights.rules import Importer, Route
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A tensor under our key, not yet compared with the shape that is expected."""
+    """A tensor under our key, not yet compared with the shape that is expected.
+
+    `tied` says that it was found under the second of a tensor's names.
+    """
 
     key: str
     array: Array
     sources: tuple[str, ...]
     how: tuple[str, ...]
+    tied: bool = False
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ def gather(
             stacks.setdefault(route.key, []).append((route, name))
         else:
             how = () if route.key == name else ("renamed",)
-            piece = Piece(route.key, as_array(public[name]), (name,), how)
+            piece = Piece(route.key, as_array(public[name]), (name,), how, route.tied)
             _add(piece, result)
     for key, parts in stacks.items():
         _stack(key, parts, public, result)
@@ -68,6 +72,11 @@ def _add(piece: Piece, result: _Gathering) -> None:
     other = result.pieces.get(piece.key)
     if other is None:
         result.pieces[piece.key] = piece
+        return
+    if piece.tied != other.tied:
+        counts, also = (piece, other) if piece.tied else (other, piece)
+        sources = (*counts.sources, *also.sources)
+        result.pieces[piece.key] = replace(counts, sources=sources, how=(*counts.how, "tied"))
         return
     message = (
         f"both `{other.sources[0]}` and `{piece.sources[0]}` of the checkpoint would become "

@@ -63,6 +63,7 @@ class RenameKeys(RuleKeys):
     tables: dict[str, dict[str, Text] | list[Text]] = Field(
         default_factory=dict, alias="with", description="what captures take, and become"
     )
+    tied: bool = Field(default=False, description="a second name of a tensor, which counts")
 
     def rule(self) -> Rename:
         """Return the rule."""
@@ -73,7 +74,7 @@ class RenameKeys(RuleKeys):
         pattern = _pattern(self.rename, "rename", tables=tables)
         for name in tables:
             _captured(name, pattern, "with")
-        return Rename(pattern, _templates(self.to, pattern), tables)
+        return Rename(pattern, _templates(self.to, pattern), tables, self.tied)
 
 
 class StackKeys(RuleKeys):

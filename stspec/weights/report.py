@@ -22,7 +22,7 @@ _MOST_NAMED = 3
 class Entry:
     """What became of one tensor of ours, or of a public tensor that was left out.
 
-    `how` says what was done to a loaded tensor (`renamed`, `reshaped`, `stacked`,
+    `how` says what was done to a loaded tensor (`renamed`, `reshaped`, `stacked`, `tied`,
     `inflated (repeat)`, `adapted (3 to 10 channels)`), nothing where its values were taken as
     they are. `inert` marks parameters that the public model registers and never uses.
     """

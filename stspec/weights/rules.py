@@ -34,22 +34,27 @@ class Route:
     """Where a public key goes: a key of ours, perhaps as a part of a stack, or nowhere.
 
     `dropped` is the reason why it is left out; `inert` says that the public model registers the
-    parameter and never uses it.
+    parameter and never uses it, `tied` that it registers the tensor under another name as well.
     """
 
     key: str
     tap: Tap | None = None
     dropped: str | None = None
     inert: bool = False
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Writes a key anew; of several templates, the first that the model expects is meant."""
+    """Writes a key anew; of several templates, the first that the model expects is meant.
+
+    A key that is `tied` is a second name of a tensor; where both names are there, it counts.
+    """
 
     pattern: Pattern
     targets: tuple[Template, ...]
     tables: Tables = field(default_factory=lambda: NO_TABLES)
+    tied: bool = False
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the renamed routes, or the route itself where the pattern does not fit."""
@@ -57,7 +62,8 @@ class Rename:
         if pieces is None:
             return (route,)
         keys = (target.write(pieces, self.tables) for target in self.targets)
-        return tuple(replace(route, key=key) for key in keys)
+        tied = route.tied or self.tied
+        return tuple(replace(route, key=key, tied=tied) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
