@@ -73,10 +73,28 @@ def _conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
     weight = weights.must("weight")
     if weight.dim() == 4:
         weight = weight.unsqueeze(2)
-    time = op.time
-    stride, padding = (time.stride, op.stride, op.stride), (time.padding, op.pad, op.pad)
-    groups = op.group_count(x[0].shape[1])
-    return F.conv3d(x[0], weight, weights("bias"), stride, padding, groups=groups)
+    clip, padding = _padded(x[0], (op.time, op.space, op.space), 0.0)
+    stride = (op.time.stride, op.stride, op.stride)
+    groups = op.group_count(clip.shape[1])
+    return F.conv3d(clip, weight, weights("bias"), stride, padding, groups=groups)
+
+
+def _padded(x: Tensor, axes: tuple[Reach, ...], fill: float) -> tuple[Tensor, tuple[int, ...]]:
+    """Return the clip with what its size asks for around it, and the paddings that are left."""
+    rest = []
+    for dim, axis in enumerate(axes, 2):
+        if axis.padding != "same":
+            rest.append(axis.padding)
+            continue
+        rest.append(0)
+        last = x.shape[dim] % axis.stride or axis.stride
+        total = max(axis.kernel - last, 0)
+        front, behind = (
+            torch.full((*x.shape[:dim], count, *x.shape[dim + 1 :]), fill, dtype=x.dtype)
+            for count in (total // 2, total - total // 2)
+        )
+        x = torch.cat([front, x, behind], dim)
+    return x, tuple(rest)
 
 
 def _norm(op: BatchNorm, weights: Weights, x: list[Tensor]) -> Tensor:
@@ -86,11 +104,12 @@ def _norm(op: BatchNorm, weights: Weights, x: list[Tensor]) -> Tensor:
 
 def _max(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
     time, space = op.time, op.space if isinstance(op, Pool2d) else Reach()
+    clip, padding = _padded(x[0], (time, space, space), -torch.inf)
     return F.max_pool3d(
-        x[0],
+        clip,
         (time.kernel, space.kernel, space.kernel),
         (time.stride, space.stride, space.stride),
-        (time.padding, space.padding, space.padding),
+        padding,
         ceil_mode=getattr(op, "ceil_mode", False),
     )
 
@@ -100,6 +119,7 @@ def _average(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
     clip = x[0]
     if isinstance(op, Pool2d):
         frames = clip.transpose(1, 2).flatten(0, 1)
+        assert isinstance(op.padding, int)
         frames = F.avg_pool2d(frames, op.kernel, op.stride, op.padding, op.ceil_mode)
         clip = frames.unflatten(0, (-1, clip.shape[2])).transpose(1, 2)
     time = op.time
@@ -156,7 +176,7 @@ def _attention(op: Op, weights: Weights, x: list[Tensor]) -> Tensor:
 def _spatial(op: SpatialPool, weights: Weights, x: list[Tensor]) -> Tensor:
     flat = x[0].flatten(3)
     pooled = flat.mean(3) if op.reduce == "average" else flat.amax(3)
-    return pooled.transpose(1, 2)
+    return pooled[..., None, None] if op.keep else pooled.transpose(1, 2)
 
 
 def _consensus(op: Consensus, weights: Weights, x: list[Tensor]) -> Tensor:

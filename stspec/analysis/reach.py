@@ -59,7 +59,9 @@ def trunk_reach(facts: Facts) -> Field:
     The head behind it looks at the whole clip in every model; what it sees is this field.
     """
     fields = reach(facts.graph)
-    ends = [fact.path for fact in facts.operators() if fact.output.is_trunk]
+    head = {node.name for node in facts.graph.nodes if node.tags.head}
+    trunk = (fact for fact in facts.operators() if fact.path.partition(".")[0] not in head)
+    ends = [fact.path for fact in trunk if fact.output.is_trunk]
     return fields[ends[-1]] if ends else Field()
 
 

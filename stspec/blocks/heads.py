@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from stspec.blocks.base import Block
 from stspec.graph import Ref, Scope
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Dropout, Linear
-from stspec.ops.pool import Consensus, SpatialPool
+from stspec.ops.pool import AvgPool3d, Consensus, SpatialPool, TemporalAvgPool
 
 Reduce = Literal["average", "maximum"]
 
@@ -63,11 +63,20 @@ class LinearHead(Head):
 
 
 class ConvolutionHead(Head):
-    """Dropout, a 1x1 convolution to classes, activation, then the global pool (SqueezeNet)."""
+    """A 1x1 convolution to classes and the global pool (SqueezeNet; behind windows, I3D).
+
+    Where the head has windows, the trunk is averaged over each, one position apart, and the
+    convolution classifies windows.
+    """
 
     kind: ClassVar[str] = "convolution"
 
+    window: Annotated[int, Field(ge=1)] | Literal["map", "none"] = Field(
+        default="none", description="side of the windows that are averaged in front, or the map"
+    )
+    window_t: int = Field(default=1, ge=1, description="frames of these windows")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
+    activation: bool = Field(default=True, description="whether scores are activated")
     pool: Reduce = Field(default="average", description="over space")
     consensus: Reduce = Field(default="average", description="over frames")
     name: str = Field(
@@ -75,13 +84,26 @@ class ConvolutionHead(Head):
     )
 
     def build(self, scope: Scope, x: Ref) -> Ref:
-        """Write the convolution, the pool and the consensus."""
-        y = scope.add("dropout", Dropout(p=self.dropout), x) if self.dropout else x
+        """Write the windows, the convolution, the pool and the consensus."""
+        y = self._windows(scope, x)
+        y = scope.add("dropout", Dropout(p=self.dropout), y) if self.dropout else y
         conv = Conv2d(width=self.classes, bias=True)
         y = scope.add(self.name, conv, y, slot="classifier", roles=(("classifier", "output"),))
-        y = scope.add("head_relu", scope.defaults.activation(), y)
+        if self.activation:
+            y = scope.add("head_relu", scope.defaults.activation(), y)
         y = scope.add("head_pool", SpatialPool(reduce=self.pool), y)
         return scope.add("consensus", Consensus(reduce=self.consensus), y)
+
+    def _windows(self, scope: Scope, x: Ref) -> Ref:
+        if isinstance(self.window, int):
+            op = AvgPool3d(kernel=self.window, stride=1, kernel_t=self.window_t)
+            return scope.add("head_windows", op, x)
+        if self.window == "map":
+            x = scope.add("head_map", SpatialPool(keep=True), x)
+        if self.window_t == 1:
+            return x
+        op_t = TemporalAvgPool(kernel=self.window_t, stride=1, padding=0)
+        return scope.add("head_windows", op_t, x)
 
 
 HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, ConvolutionHead)}

@@ -14,7 +14,7 @@ from typing import Any
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Reach
 from stspec.ops.conv import Conv2d, Conv3d
-from stspec.ops.pool import AvgPool2d, AvgPool3d, MaxPool2d, MaxPool3d, TemporalPool
+from stspec.ops.pool import AvgPool2d, AvgPool3d, MaxPool2d, MaxPool3d, Pool2d, Pool3d, TemporalPool
 
 STILL = Reach()
 """What an operator of single frames says of time."""
@@ -59,8 +59,10 @@ def canonical_op(op: Op, channels: tuple[int, ...]) -> Op:
     target = type(op)
     if isinstance(op, Conv2d):
         fields |= _conv_fields(op, channels[0])
+    if isinstance(op, Pool2d):
+        fields |= _paddings(op, 0)
     if isinstance(op, TemporalPool):
-        fields["padding"] = op.time.padding
+        fields["padding"] = op.pad
     if target in _FLAT and op.window().time == STILL:
         target = _FLAT[target]
         fields = {name: value for name, value in fields.items() if name in target.model_fields}
@@ -68,9 +70,16 @@ def canonical_op(op: Op, channels: tuple[int, ...]) -> Op:
 
 
 def _conv_fields(op: Conv2d, channels: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {"width": op.channels((channels,)), "padding": op.pad}
+    fields: dict[str, Any] = {"width": op.channels((channels,)), **_paddings(op, None)}
     groups = op.group_count(channels)
     fields["groups"] = "depthwise" if groups == channels > 1 else groups
-    if isinstance(op, Conv3d):
-        fields["padding_t"] = op.pad_t
     return fields
+
+
+def _paddings(op: Conv2d | Pool2d, nothing: int | None) -> dict[str, Any]:
+    """Return the paddings as numbers, or `same`, beside which time says `nothing` of its own."""
+    by_size = "same" in (op.space.padding, op.time.padding)
+    paddings: dict[str, Any] = {"padding": "same" if by_size else op.space.padding}
+    if isinstance(op, Conv3d | Pool3d):
+        paddings["padding_t"] = nothing if by_size else op.time.padding
+    return paddings

@@ -75,8 +75,9 @@ class Reading:
     def trunk(self) -> Iterator[Site]:
         """Yield the sites of operators that give values with T, H and W, the head's left out."""
         facts = self.network.facts
+        head = {node.name for node in self.network.graph.nodes if node.tags.head}
         for site in self.atlas.leaves():
-            if site.node.tags.slot != "classifier" and facts[site.path].output.is_trunk:
+            if site.path.partition(".")[0] not in head and facts[site.path].output.is_trunk:
                 yield site
 
     def exists_in_2d(self, site: Site) -> bool:
@@ -283,7 +284,7 @@ def _head(reading: Reading) -> str:
     layers = {layer.name for layer in reading.spec.layers}
     words: list[str] = []
     for node in reading.network.graph.nodes:
-        if node.name in layers or node.tags.rule:
+        if node.name in layers or (node.tags.rule and not node.tags.head):
             continue
         body = node.body
         ops = [body] if isinstance(body, Op) else [n.body for _, n in leaves(body)]

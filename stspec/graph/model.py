@@ -35,6 +35,8 @@ class Tags:
     """What its result is called in emitted code."""
     core: str | None = None
     """Path, within a block that stands in a convolution's place, of what takes its weights."""
+    head: bool = False
+    """Whether it belongs to the head, whose maps are no trunk's."""
 
 
 @dataclass(frozen=True, slots=True)

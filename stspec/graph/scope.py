@@ -123,6 +123,13 @@ class Scope:
                 self._nodes[index] = node.tagged(roles=node.tags.roles + roles)
         return ref
 
+    def head(self, build: Callable[[Scope, Ref], Ref], x: Ref) -> Ref:
+        """Let a head write its nodes behind the trunk's."""
+        behind = len(self._nodes)
+        out = build(self, x)
+        self._nodes[behind:] = [node.tagged(head=True) for node in self._nodes[behind:]]
+        return out
+
     def finish(self, output: Ref) -> Graph:
         """Return the graph."""
         names = tuple(ref.name for ref in self.inputs)

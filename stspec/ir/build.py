@@ -36,7 +36,7 @@ def build_image_model(spec: Spec) -> Graph:
     for layer in spec.layers:
         x = builder.layer(layer, x)
     if spec.head is not None:
-        x = spec.head.build(scope, x)
+        x = scope.head(spec.head.build, x)
     return scope.finish(x)
 
 

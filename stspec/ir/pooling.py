@@ -109,9 +109,13 @@ def _stride(spec: Spec, path: str, pooling: Pooling, owner: Graph, node: Node) -
     if isinstance(body, Conv3d | Pool3d):
         update: dict[str, object] = {"stride_t": pooling.stride}
         if isinstance(body, Pool3d) and body.kernel_t == 1 and pooling.kernel > 1:
-            update |= {"kernel_t": pooling.kernel, "padding_t": (pooling.kernel - 1) // 2}
+            by_size = body.padding == "same"
+            padding = 0 if by_size else (pooling.kernel - 1) // 2
+            update |= {"kernel_t": pooling.kernel, "padding_t": padding}
         new = body.model_copy(update=update)
         if isinstance(body, MaxPool3d) and pooling.op == "avg":
+            if body.padding == "same":
+                raise _error(spec, "op", f"{path} pads by its input's size, as maxima do", None)
             new = AvgPool3d(**new.model_dump())
         return swap(owner, partner, replace(partner, body=new).tagged(rule="pooling"))
     raise _error(

@@ -81,13 +81,25 @@ class Param:
         return math.prod(self.shape)
 
 
+Same = Literal["same"]
+"""Padding of which the input's size decides, as TensorFlow computes it: ceil(size / stride)
+windows fit, and where the two sides cannot be equal, the one behind gets more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Kernel, stride and padding along one axis, from which receptive fields follow."""
 
     kernel: int = 1
     stride: int = 1
-    padding: int = 0
+    padding: int | Same = 0
+
+    @classmethod
+    def padded(cls, kernel: int, stride: int, padding: int | Same) -> Reach:
+        """Return a reach whose padding is a number wherever the input's size says nothing."""
+        if padding == "same" and stride == 1 and kernel % 2:
+            padding = kernel // 2
+        return cls(kernel, stride, padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +219,8 @@ class Op(BaseModel):
 
 def extent(size: int, reach: Reach, ceil_mode: bool = False) -> int:
     """Return how many windows fit along an axis, as PyTorch counts them; below 1 none fits."""
+    if reach.padding == "same":
+        return -(-size // reach.stride)
     room = size + 2 * reach.padding - reach.kernel
     if not ceil_mode:
         return room // reach.stride + 1

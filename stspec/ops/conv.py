@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stspec.ops.base import (
     Arg,
@@ -15,6 +15,7 @@ from stspec.ops.base import (
     Op,
     Param,
     Reach,
+    Same,
     Shape,
     ShapeError,
     Site,
@@ -24,6 +25,7 @@ from stspec.ops.base import (
 )
 
 Groups = Annotated[int, Field(ge=1)] | Literal["depthwise"]
+Padding = Annotated[int, Field(ge=0)] | Same
 
 
 class Conv2d(Op):
@@ -35,14 +37,11 @@ class Conv2d(Op):
     width: int | None = Field(default=None, ge=1, description="output channels; as many as input")
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
     stride: int = Field(default=1, ge=1, description="spatial stride")
-    padding: int | None = Field(default=None, ge=0, description="spatial padding; kernel // 2")
+    padding: Padding | None = Field(
+        default=None, description="spatial padding, or same; kernel // 2"
+    )
     groups: Groups = Field(default=1, description="channel groups, or depthwise")
     bias: bool = Field(default=False, description="whether a bias is added")
-
-    @property
-    def pad(self) -> int:
-        """Return the spatial padding."""
-        return self.kernel // 2 if self.padding is None else self.padding
 
     @property
     def time(self) -> Reach:
@@ -52,7 +51,7 @@ class Conv2d(Op):
     @property
     def space(self) -> Reach:
         """Return kernel, stride and padding in space."""
-        return Reach(self.kernel, self.stride, self.pad)
+        return _reach(self.kernel, self.stride, self.padding)
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the width, or the input's where none is given."""
@@ -95,29 +94,33 @@ class Conv2d(Op):
         return Window(self.time, self.space)
 
     def layer(self, site: Site) -> Layer | None:
-        """Return the torch.nn convolution."""
+        """Return the torch.nn convolution, or the one that pads by the input's size."""
         c = site.inputs[0].channels
         sizes = self.kernel_sizes()
+        pads = tuple(pad for pad in self.paddings() if pad != "same")
+        by_size = len(pads) < len(sizes)
+        padding = Arg("padding", pads, (0,) * len(sizes))
         return Layer(
-            f"nn.Conv{len(sizes)}d",
+            f"{'Same' if by_size else 'nn.'}Conv{len(sizes)}d",
             (
                 Arg("in_channels", c, keyword=False),
                 Arg("out_channels", site.output.channels, keyword=False),
                 Arg("kernel_size", sizes),
                 Arg("stride", self.strides(), (1,) * len(sizes)),
-                Arg("padding", self.paddings(), (0,) * len(sizes)),
+                *(() if by_size else (padding,)),
                 Arg("groups", self.group_count(c), 1),
                 Arg("bias", self.bias, True),
             ),
+            template="same" if by_size else None,
         )
 
     def strides(self) -> tuple[int, ...]:
         """Return the strides in the order of the kernel's axes."""
         return (self.stride, self.stride)
 
-    def paddings(self) -> tuple[int, ...]:
+    def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
-        return (self.pad, self.pad)
+        return (self.space.padding,) * 2
 
     def describe(self) -> str:
         """Return the kernel in the field's notation, such as 3x3 or 3x1x1."""
@@ -134,15 +137,17 @@ class Conv3d(Conv2d):
     stride_t: int = Field(default=1, ge=1, description="temporal stride")
     padding_t: int | None = Field(default=None, ge=0, description="temporal padding; kernel_t // 2")
 
-    @property
-    def pad_t(self) -> int:
-        """Return the temporal padding."""
-        return self.kernel_t // 2 if self.padding_t is None else self.padding_t
+    @model_validator(mode="after")
+    def _one_same(self) -> Self:
+        if self.padding == "same" and self.padding_t is not None:
+            raise ValueError("`padding: same` holds for time as well; leave `padding_t` out")
+        return self
 
     @property
     def time(self) -> Reach:
         """Return kernel, stride and padding in time."""
-        return Reach(self.kernel_t, self.stride_t, self.pad_t)
+        by_size = self.padding == "same"
+        return _reach(self.kernel_t, self.stride_t, "same" if by_size else self.padding_t)
 
     def kernel_sizes(self) -> tuple[int, ...]:
         """Return the kernel as it is stored in the weight."""
@@ -152,9 +157,13 @@ class Conv3d(Conv2d):
         """Return the strides in the order of the kernel's axes."""
         return (self.stride_t, self.stride, self.stride)
 
-    def paddings(self) -> tuple[int, ...]:
+    def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
-        return (self.pad_t, self.pad, self.pad)
+        return (self.time.padding, *super().paddings())
+
+
+def _reach(kernel: int, stride: int, padding: int | Same | None) -> Reach:
+    return Reach.padded(kernel, stride, kernel // 2 if padding is None else padding)
 
 
 def check_room(axis: str, size: int, reach: Reach, field: str) -> None:
@@ -163,7 +172,7 @@ def check_room(axis: str, size: int, reach: Reach, field: str) -> None:
     Raises:
         ShapeError: if the padded input is shorter than the kernel.
     """
-    if size + 2 * reach.padding < reach.kernel:
+    if reach.padding != "same" and size + 2 * reach.padding < reach.kernel:
         padded = f" + 2 x {reach.padding} of padding" if reach.padding else ""
         raise ShapeError(
             f"receives {axis} = {size}{padded} but its kernel needs {reach.kernel}", field

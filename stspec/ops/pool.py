@@ -13,6 +13,7 @@ from stspec.ops.base import (
     Layout,
     Op,
     Reach,
+    Same,
     Shape,
     ShapeError,
     Site,
@@ -20,7 +21,7 @@ from stspec.ops.base import (
     extent,
     trunk,
 )
-from stspec.ops.conv import check_room
+from stspec.ops.conv import Padding, check_room
 
 
 class Pool2d(Op):
@@ -28,10 +29,11 @@ class Pool2d(Op):
 
     layout: ClassVar[Layout | None] = "frames"
     module: ClassVar[str]
+    averages: ClassVar[bool] = False
 
     kernel: int = Field(default=3, ge=1, description="spatial kernel")
     stride: int = Field(default=2, ge=1, description="spatial stride")
-    padding: int = Field(default=0, ge=0, description="spatial padding")
+    padding: Padding = Field(default=0, description="spatial padding; same for maxima alone")
     ceil_mode: bool = Field(default=False, description="keep a last window that is cut off")
 
     @property
@@ -42,13 +44,17 @@ class Pool2d(Op):
     @property
     def space(self) -> Reach:
         """Return kernel, stride and padding in space."""
-        return Reach(self.kernel, self.stride, self.padding)
+        return Reach.padded(self.kernel, self.stride, self.padding)
 
     @model_validator(mode="after")
     def _padding_fits(self) -> Self:
         for reach in (self.space, self.time):
-            if reach.padding * 2 > reach.kernel:
+            if reach.padding != "same" and reach.padding * 2 > reach.kernel:
                 raise ValueError("padding must be at most half of the kernel")
+        if self.padding == "same" and self.ceil_mode:
+            raise ValueError("`padding: same` rounds up already; leave `ceil_mode` out")
+        if self.padding == "same" and self.averages:
+            raise ValueError("an average counts its padding, which must be a number")
         return self
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
@@ -70,19 +76,24 @@ class Pool2d(Op):
         """Return the kernel's extent."""
         return Window(self.time, self.space)
 
-    def arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Return kernel, stride and padding in the order of the pooled axes."""
-        return (self.kernel,) * 2, (self.stride,) * 2, (self.padding,) * 2
+    def axes(self) -> tuple[Reach, ...]:
+        """Return kernel, stride and padding of the pooled axes."""
+        return (self.space,) * 2
 
     def layer(self, site: Site) -> Layer | None:
-        """Return the torch.nn pooling."""
-        kernel, stride, padding = self.arguments()
+        """Return the torch.nn pooling, or the one that pads by the input's size."""
+        kernel = tuple(axis.kernel for axis in self.axes())
+        stride = tuple(axis.stride for axis in self.axes())
+        pads = tuple(axis.padding for axis in self.axes() if axis.padding != "same")
+        if len(pads) < len(kernel):
+            args = (Arg("kernel_size", kernel), Arg("stride", stride))
+            return Layer(self.module.replace("nn.", "Same"), args, template="same")
         return Layer(
             self.module,
             (
                 Arg("kernel_size", kernel),
                 Arg("stride", stride, kernel),
-                Arg("padding", padding, (0,) * len(padding)),
+                Arg("padding", pads, (0,) * len(pads)),
                 Arg("ceil_mode", self.ceil_mode, False),
             ),
         )
@@ -100,6 +111,7 @@ class AvgPool2d(Pool2d):
 
     kind: ClassVar[str] = "avg_pool2d"
     module: ClassVar[str] = "nn.AvgPool2d"
+    averages: ClassVar[bool] = True
 
 
 class Pool3d(Pool2d):
@@ -114,15 +126,18 @@ class Pool3d(Pool2d):
     @property
     def time(self) -> Reach:
         """Return kernel, stride and padding in time."""
-        return Reach(self.kernel_t, self.stride_t, self.padding_t)
+        padding: int | Same = "same" if self.padding == "same" else self.padding_t
+        return Reach.padded(self.kernel_t, self.stride_t, padding)
 
-    def arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Return kernel, stride and padding in the order of the pooled axes."""
-        return (
-            (self.kernel_t, self.kernel, self.kernel),
-            (self.stride_t, self.stride, self.stride),
-            (self.padding_t, self.padding, self.padding),
-        )
+    @model_validator(mode="after")
+    def _one_same(self) -> Self:
+        if self.padding == "same" and self.padding_t:
+            raise ValueError("`padding: same` holds for time as well; leave `padding_t` out")
+        return self
+
+    def axes(self) -> tuple[Reach, ...]:
+        """Return kernel, stride and padding of the pooled axes."""
+        return (self.time, *super().axes())
 
 
 class MaxPool3d(Pool3d):
@@ -137,6 +152,7 @@ class AvgPool3d(Pool3d):
 
     kind: ClassVar[str] = "avg_pool3d"
     module: ClassVar[str] = "nn.AvgPool3d"
+    averages: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return the shape that comes out; windows cut off in time are not offered."""
@@ -184,12 +200,16 @@ class TemporalPool(Op):
     @property
     def time(self) -> Reach:
         """Return kernel, stride and padding in time."""
-        pad = (self.kernel - 1) // 2 if self.padding is None else self.padding
-        return Reach(self.kernel, self.stride, pad)
+        return Reach(self.kernel, self.stride, self.pad)
+
+    @property
+    def pad(self) -> int:
+        """Return the temporal padding."""
+        return (self.kernel - 1) // 2 if self.padding is None else self.padding
 
     @model_validator(mode="after")
     def _padding_fits(self) -> Self:
-        if self.time.padding * 2 > self.kernel:
+        if self.pad * 2 > self.kernel:
             raise ValueError("padding must be at most half of the kernel")
         return self
 
@@ -205,7 +225,7 @@ class TemporalPool(Op):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the pooling of clips, or its twin of frames."""
-        k, s, p = self.time.kernel, self.time.stride, self.time.padding
+        k, s, p = self.kernel, self.stride, self.pad
         if site.layout == "clip":
             twin = self.of_clips(kernel=1, stride=1, kernel_t=k, stride_t=s, padding_t=p)
             return twin.layer(site)

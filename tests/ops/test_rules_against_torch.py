@@ -42,7 +42,7 @@ trunks = st.builds(
 spatial = {
     "kernel": st.integers(1, 7),
     "stride": st.integers(1, 9),
-    "padding": st.none() | st.integers(0, 6),
+    "padding": st.none() | st.just("same") | st.integers(0, 6),
     "width": st.none() | st.integers(1, 12),
     "groups": st.sampled_from([1, 1, 2, 3, 4, "depthwise"]),
     "bias": st.booleans(),
@@ -54,6 +54,14 @@ temporal = {
 }
 
 
+def conv3d(**fields: Any) -> Conv3d:
+    """Return a convolution; one that pads by its input's size says nothing of time."""
+    return Conv3d(**fields | ({"padding_t": None} if fields["padding"] == "same" else {}))
+
+
+convolutions_of_clips = st.builds(conv3d, **spatial, **temporal)
+
+
 @settings(max_examples=1500)
 @given(st.builds(Conv2d, **spatial), trunks)
 def test_conv2d(op: Conv2d, shape: Shape) -> None:
@@ -61,14 +69,14 @@ def test_conv2d(op: Conv2d, shape: Shape) -> None:
 
 
 @settings(max_examples=2000)
-@given(st.builds(Conv3d, **spatial, **temporal), trunks)
+@given(convolutions_of_clips, trunks)
 def test_conv3d(op: Conv3d, shape: Shape) -> None:
     agree(op, [shape], "clip")
 
 
 @settings(max_examples=300)
 @given(
-    st.one_of(st.builds(Conv2d, **spatial), st.builds(Conv3d, **spatial, **temporal)),
+    st.one_of(st.builds(Conv2d, **spatial), convolutions_of_clips),
     trunks,
 )
 def test_parameters_and_macs_of_convolutions(op: Conv2d, shape: Shape) -> None:
@@ -152,6 +160,43 @@ def test_average_pool_of_clips(fields: dict[str, Any], shape: Shape) -> None:
             op.infer([shape])
         return
     agree(op, [shape], "clip")
+
+
+by_size = {
+    "kernel": st.integers(1, 5),
+    "stride": st.integers(1, 7),
+    "padding": st.just("same"),
+}
+
+
+@settings(max_examples=500)
+@given(st.builds(MaxPool2d, **by_size), trunks)
+def test_max_pool_of_frames_by_size(op: MaxPool2d, shape: Shape) -> None:
+    agree(op, [shape], "frames")
+
+
+@settings(max_examples=500)
+@given(
+    st.builds(MaxPool3d, **by_size, kernel_t=in_time["kernel_t"], stride_t=in_time["stride_t"]),
+    trunks,
+)
+def test_max_pool_of_clips_by_size(op: MaxPool3d, shape: Shape) -> None:
+    agree(op, [shape], "clip")
+
+
+@pytest.mark.parametrize(
+    ("cls", "fields"),
+    [
+        (Conv3d, {"padding_t": 1}),
+        (MaxPool3d, {"padding_t": 1, "kernel_t": 3}),
+        (MaxPool2d, {"ceil_mode": True}),
+        (AvgPool2d, {}),
+        (AvgPool3d, {}),
+    ],
+)
+def test_what_padding_by_size_goes_without(cls: type[Op], fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"leave `|an average counts"):
+        cls(padding="same", **fields)
 
 
 @settings(max_examples=800)

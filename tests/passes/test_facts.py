@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stspec.graph.model import leaves
 from stspec.network import Network, load
-from tests.networks import EVERY, FILES, meta_module, model, on, run, shapes, small
+from tests.networks import EVERY, FILES, meta_module, model, odd, on, run, shapes, small
 
 aten = torch.ops.aten
 CLASSES = {
@@ -54,25 +54,26 @@ def test_macs(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_every_module_gives_its_predicted_shape(name: str) -> None:
     """Modules of operators and blocks, at odd sizes; those of frames give (N*T, C, H, W)."""
-    network = load(name, ["clip.size=[45, 67]", "clip.frames=7", "classes=5"])
+    network = odd(name)
     module = meta_module(network)
     seen: dict[str, tuple[int, ...]] = {}
     for path, child in module.named_modules():
         child.register_forward_hook(
             lambda _m, _x, y, path=path: seen.__setitem__(path, tuple(y.shape))
         )
-    assert run(module, torch.empty((3, 3, 7, 45, 67), device="meta")).shape == (3, 5)
+    clips = torch.empty((3, *network.facts.input.sizes), device="meta")
+    assert run(module, clips).shape == (3, 5)
     for path, _ in leaves(network.graph):
         if path not in seen:
             continue  # it runs as a function
         output = network.facts[path].output
-        clips = (3, *output.sizes)
+        as_clips = (3, *output.sizes)
         if output.is_trunk:
-            frames = (3 * clips[2], clips[1], *clips[3:])
+            as_frames = (3 * as_clips[2], as_clips[1], *as_clips[3:])
         else:
-            frames = (3 * (output.frames or 1), output.channels)
-            clips = (3, *reversed(output.sizes))
-        assert seen[path] in (clips, frames), path
+            as_frames = (3 * (output.frames or 1), output.channels)
+            as_clips = (3, *reversed(output.sizes))
+        assert seen[path] in (as_clips, as_frames), path
 
 
 def test_macs_are_by_class() -> None:
