@@ -18,6 +18,7 @@ from stspec.network import Network
 from stspec.rng import keyed_seed
 from stspec.train import norms
 from stspec.train.distributed import World
+from stspec.train.dropout import keyed_dropout
 from stspec.train.ema import Average
 from stspec.train.feed import Feed
 from stspec.train.live import Silence
@@ -164,6 +165,7 @@ def build_stage(given: Given, number: int, module: nn.Module) -> Stage:
     frozen = norms.frozen_norms(module, phase.norm)
     norms.freeze(frozen)
     recompute(module, network, recipe.checkpoint_stages)
+    masks = keyed_dropout(module, given.seed)
     stepper = Stepper(
         runner=_runner(module, recipe, world),
         optimizer=build_optimizer(module, recipe.optimizer),
@@ -176,6 +178,7 @@ def build_stage(given: Given, number: int, module: nn.Module) -> Stage:
         accumulate=phase.accumulate,
         multi_label=given.feed.multi_label,
         classes=len(given.feed.classes),
+        masks=masks,
     )
     average = Average(module, recipe.ema) if recipe.ema is not None else None
     peak = peak_rate(phase.lr, phase.batch, phase.schedule)

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from stspec.data.transforms import check_channels
 from stspec.rng import keyed_seed
 from stspec.train.distributed import World
+from stspec.train.dropout import Masks
 from stspec.train.feed import Batch
 from stspec.train.mixup import mix
 from stspec.train.recipe import Recipe
@@ -72,6 +73,7 @@ class Stepper:
     accumulate: int
     multi_label: bool
     classes: int
+    masks: Masks
 
     def step(self, batch: Batch, step: int, asked: bool) -> Tensor:
         """Take a step; return (sum of losses, clips, processes asked to leave) of all processes.
@@ -79,7 +81,8 @@ class Stepper:
         Accumulated parts give the gradients of the whole batch, and so do the processes' shares:
         each part's loss is its sum over the clips of a full share.
         """
-        # Dropout draws follow from the step alone, so nothing is replayed when a run goes on.
+        # What is drawn follows from the step alone, so nothing is replayed when a run goes on.
+        # Dropout's masks are keyed by clip: see `masks`.
         torch.manual_seed(keyed_seed(self.seed, "step", step, self.world.rank))
         self.optimizer.zero_grad(set_to_none=True)
         share = self.batch // self.world.size
@@ -87,7 +90,9 @@ class Stepper:
         total = torch.zeros((), dtype=torch.float64, device=self.world.device)
         parts = list(zip(batch["clips"].split(size), batch["labels"].split(size), strict=True))
         for number, (clips, labels) in enumerate(parts, 1):
-            with self._quiet(number < len(parts)):
+            first = self.world.rank * share + (number - 1) * size
+            masks = self.masks.of(step, first, len(clips))
+            with masks, self._quiet(number < len(parts)):
                 loss = self._loss(clips, labels, step)
                 self.scaler.scale(loss / share).backward()
             total += loss.detach()
