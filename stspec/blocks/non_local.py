@@ -30,6 +30,10 @@ class NonLocal(Block):
     mode: Mode = Field(default="embedded_gaussian", description="how two positions are compared")
     reduction: int = Field(default=2, ge=1, description="input channels per inner channel")
     sub_sample: bool = Field(default=True, description="max-pool keys and values 2x2 in space")
+    sub_sample_from: Literal["projections", "input"] = Field(
+        default="projections", description="pool keys and values, or what they are projected from"
+    )
+    groups: int = Field(default=1, ge=1, description="runs of frames, each attended by itself")
     scale: bool = Field(default=False, description="divide products by the root of inner channels")
     out_bias: bool = Field(default=False, description="bias of the convolution before the norm")
     norm: bool = Field(default=True, description="batch norm, from zero, behind the convolution")
@@ -38,26 +42,33 @@ class NonLocal(Block):
         """Write theta, phi, g, the attention and the output convolution."""
         inner = max(1, x.channels // self.reduction)
         scope.fields["inner"] = inner
-        if self.mode == "gaussian":
-            theta, phi = x, x
-        else:
-            theta = scope.add("theta", Conv2d(width=inner, bias=True), x, value="theta")
-            phi = scope.add("phi", Conv2d(width=inner, bias=True), x, value="phi")
-        g = scope.add("g", Conv2d(width=inner, bias=True), x, value="g")
-        if self.sub_sample:
-            pool = MaxPool2d(kernel=2, stride=2)
-            phi = scope.add("pool_phi", pool, phi, value="phi")
-            g = scope.add("pool_g", pool, g, value="g")
-        y = scope.add("attention", self._attention(theta.channels), theta, phi, g, value="y")
+        theta, phi, g = self._projections(scope, x, inner)
+        attention = self._attention(theta.channels)
+        y = scope.add("attention", attention, theta, phi, g, value="y")
         y = scope.add("out", Conv2d(width=x.channels, bias=self.out_bias), y, value="y")
         if self.norm:
             y = scope.add("bn", BatchNorm(zero=True), y, value="y")
         return scope.add("add", Add(), x, y)
 
+    def _projections(self, scope: Scope, x: Ref, inner: int) -> tuple[Ref, Ref, Ref]:
+        """Write what is compared, with what, and what is gathered; the last two sub-sampled."""
+        conv, pool = Conv2d(width=inner, bias=True), MaxPool2d(kernel=2, stride=2)
+        source = x
+        theta = x if self.mode == "gaussian" else scope.add("theta", conv, x, value="theta")
+        if self.sub_sample and self.sub_sample_from == "input":
+            source = scope.add("pool", pool, x, value="source")
+        phi = source if self.mode == "gaussian" else scope.add("phi", conv, source, value="phi")
+        g = scope.add("g", conv, source, value="g")
+        if self.sub_sample and source is x:
+            phi = scope.add("pool_phi", pool, phi, value="phi")
+            g = scope.add("pool_g", pool, g, value="g")
+        return theta, phi, g
+
     def _attention(self, channels: int) -> Attention:
         if self.mode == "dot_product":
-            return DotProductAttention()
+            return DotProductAttention(groups=self.groups)
         if self.mode == "concatenation":
-            return ConcatenationAttention()
+            return ConcatenationAttention(groups=self.groups)
         scaled = self.scale and self.mode == "embedded_gaussian"
-        return SoftmaxAttention(scale=channels**-0.5 if scaled else 1.0)
+        scale = channels**-0.5 if scaled else 1.0
+        return SoftmaxAttention(groups=self.groups, scale=scale)

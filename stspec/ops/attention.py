@@ -11,11 +11,16 @@ from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Si
 
 
 class Attention(Op):
-    """Base: joins theta (N, C, T, H, W) with phi and g (N, C, T, H', W')."""
+    """Base: joins theta (N, C, T, H, W) with phi and g (N, C, T, H', W').
+
+    In groups, the clip is cut into as many runs of neighbouring frames, each a clip by itself.
+    """
 
     arity: ClassVar[int | None] = 3
     layout: ClassVar[Layout | None] = "frames"
     module: ClassVar[str]
+
+    groups: int = Field(default=1, ge=1, description="runs of frames, each attended by itself")
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the channels of g."""
@@ -30,12 +35,15 @@ class Attention(Op):
             raise ShapeError(f"theta has {theta.channels} channels, phi {phi.channels}")
         if phi.positions != g.positions:
             raise ShapeError(f"phi has {phi.positions} positions, g {g.positions}")
+        if (theta.frames or 1) % self.groups:
+            raise ShapeError(f"receives T = {theta.frames}, not of {self.groups} groups", "groups")
         return theta.with_channels(g.channels)
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
         """Return the two products over all pairs of positions."""
         theta, phi, g = inputs
-        return {"matmul": theta.positions * phi.positions * (theta.channels + g.channels)}
+        pairs = theta.positions * phi.positions // self.groups
+        return {"matmul": pairs * (theta.channels + g.channels)}
 
     def window(self) -> Window:
         """Return a look at the whole clip."""
@@ -43,7 +51,11 @@ class Attention(Op):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
-        return Layer(self.module, (Arg("frames", site.frames),), template="attention")
+        return Layer(self.module, (self.span(site),), template="attention")
+
+    def span(self, site: Site) -> Arg:
+        """Return the number of frames that are attended at once."""
+        return Arg("frames", site.frames // self.groups)
 
 
 class SoftmaxAttention(Attention):
@@ -56,7 +68,7 @@ class SoftmaxAttention(Attention):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
-        args = (Arg("frames", site.frames), Arg("scale", self.scale, 1.0))
+        args = (self.span(site), Arg("scale", self.scale, 1.0))
         return Layer(self.module, args, template="attention")
 
 
@@ -80,13 +92,11 @@ class ConcatenationAttention(Attention):
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
         """Return the projection as a convolution over pairs, and the product with g."""
         theta, phi, g = inputs
-        pairs = theta.positions * phi.positions
+        pairs = theta.positions * phi.positions // self.groups
         return {"convolution": pairs * 2 * theta.channels, "matmul": pairs * g.channels}
 
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
-        args = (
-            Arg("channels", site.inputs[0].channels, keyword=False),
-            Arg("frames", site.frames),
-        )
+        channels = Arg("channels", site.inputs[0].channels, keyword=False)
+        args = (channels, self.span(site))
         return Layer(self.module, args, template="attention")

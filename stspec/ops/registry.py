@@ -18,6 +18,7 @@ from stspec.ops import (
     norm,
     pool,
     temporal,
+    window,
 )
 from stspec.ops.base import Op
 
@@ -36,6 +37,10 @@ _BUILT_IN: tuple[type[Op], ...] = (
     pool.TemporalAvgPool,
     pool.SpatialPool,
     pool.Consensus,
+    window.WindowPool,
+    window.Positions,
+    window.PositionMean,
+    window.Probabilities,
     linear.Linear,
     linear.Dropout,
     join.Add,

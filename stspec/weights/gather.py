@@ -42,6 +42,7 @@ def gather(
     Raises SpecError where two tensors would become one, or the parts of a stack do not agree.
     """
     result = _Gathering()
+    scheme = scheme.among(public)
     stacks: dict[str, list[tuple[Route, str]]] = {}
     for name in public:
         route = _choose(scheme.routes(name), expected)

@@ -16,7 +16,7 @@ from stspec.source import Mapping as Tree
 from stspec.source import Sequence as TreeSequence
 from stspec.source import read_file
 from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
-from stspec.weights.rules import Drop, Importer, Remove, Rename, Rule, Stack
+from stspec.weights.rules import Conditional, Drop, Importer, Remove, Rename, Rule, Stack
 
 Load: TypeAlias = Callable[[str], Importer]
 
@@ -44,14 +44,21 @@ class RuleKeys(Keys):
     """Base of the rules; each makes one of `rules`."""
 
     about: str | None = Field(default=None, description="why the rule is there")
+    when: Text | None = Field(default=None, description="a key that the checkpoint must have")
 
-    def rule(self) -> Rule:
+    def rule(self) -> Rename | Stack | Remove | Drop:
         """Return the rule. Raises InvalidError where a pattern or template is wrong."""
         raise AssertionError("a rule of no kind")
 
+    def conditional(self) -> Rule:
+        """Return the rule under its condition, if it has one."""
+        if self.when is None:
+            return self.rule()
+        return Conditional(_pattern(self.when, "when"), self.rule())
+
     @model_validator(mode="after")
     def _can_be_made(self) -> RuleKeys:
-        self.rule()
+        self.conditional()
         return self
 
 
@@ -173,7 +180,7 @@ def _rules(tree: Tree, problems: list[Diagnostic]) -> Iterator[Rule]:
     for i, node in enumerate(nodes if isinstance(nodes, TreeSequence) else ()):
         if isinstance(node, Tree):  # the model of the file tells of the others
             try:
-                yield validate(node, _kind(node), path=("rules", i)).rule()
+                yield validate(node, _kind(node), path=("rules", i)).conditional()
             except SpecError as error:
                 problems.extend(error.diagnostics)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template
+from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template, any_match
 
 WRAPPERS = ("module.", "_orig_mod.")
 """What torch's DataParallel and compile put in front of every key."""
@@ -122,7 +122,19 @@ class Stack:
         return (replace(route, key=self.target.write(pieces), tap=tap),)
 
 
-Rule: TypeAlias = Rename | Remove | Drop | Stack
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """A rule for checkpoints with a key that fits a pattern, such as one layout of two."""
+
+    when: Pattern
+    rule: Rename | Remove | Drop | Stack
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return what the rule makes of the route."""
+        return self.rule.apply(route)
+
+
+Rule: TypeAlias = Rename | Remove | Drop | Stack | Conditional
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,16 @@ class Importer:
     recognise: tuple[Pattern, ...] = ()
     prefixes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+
+    def among(self, keys: Iterable[str]) -> Importer:
+        """Return the importer with the rules alone whose conditions a checkpoint's keys fulfil."""
+        stripped = tuple(self.strip(key) for key in keys)
+        kept = tuple(
+            rule
+            for rule in self.rules
+            if not isinstance(rule, Conditional) or any_match((rule.when,), stripped)
+        )
+        return replace(self, rules=kept)
 
     def routes(self, key: str) -> Sequence[Route]:
         """Return where a public key may go; more than one where a rule names several targets."""
