@@ -150,4 +150,6 @@ class ConvolutionHead(Head):
         return scope.add("head_windows", op_t, x)
 
 
-HEADS: dict[str, type[Head]] = {head.kind: head for head in (LinearHead, WindowHead, ConvolutionHead)}
+HEADS: dict[str, type[Head]] = {
+    head.kind: head for head in (LinearHead, WindowHead, ConvolutionHead)
+}

@@ -30,8 +30,8 @@ class NonLocal(Block):
     mode: Mode = Field(default="embedded_gaussian", description="how two positions are compared")
     reduction: int = Field(default=2, ge=1, description="input channels per inner channel")
     sub_sample: bool = Field(default=True, description="max-pool keys and values 2x2 in space")
-    sub_sample_from: Literal["projections", "input"] = Field(
-        default="projections", description="pool keys and values, or what they are projected from"
+    sub_sample_input: bool = Field(
+        default=False, description="pool what keys and values are projected from, not them"
     )
     groups: int = Field(default=1, ge=1, description="runs of frames, each attended by itself")
     scale: bool = Field(default=False, description="divide products by the root of inner channels")
@@ -55,7 +55,7 @@ class NonLocal(Block):
         conv, pool = Conv2d(width=inner, bias=True), MaxPool2d(kernel=2, stride=2)
         source = x
         theta = x if self.mode == "gaussian" else scope.add("theta", conv, x, value="theta")
-        if self.sub_sample and self.sub_sample_from == "input":
+        if self.sub_sample and self.sub_sample_input:
             source = scope.add("pool", pool, x, value="source")
         phi = source if self.mode == "gaussian" else scope.add("phi", conv, source, value="phi")
         g = scope.add("g", conv, source, value="g")

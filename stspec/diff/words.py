@@ -15,12 +15,14 @@ from stspec.graph import Graph, Node
 from stspec.graph.model import leaves
 from stspec.ops.activation import Activation
 from stspec.ops.adaptive import AdaptiveTemporalConv, GateShift, Interlace
+from stspec.ops.attention import SoftmaxAttention
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
 from stspec.ops.temporal import TemporalAggregation, TemporalConv, TemporalShift
+from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
 
 def kernel_text(op: Op) -> str | None:
@@ -71,6 +73,19 @@ def _temporal_pool(op: Any) -> str:
     return f"{name} of {op.kernel} frames{stride}"
 
 
+def _softmax_attention(op: Any) -> str:
+    # Its factor follows from the channels, and would part one kind of block into many.
+    words = "softmax attention" if op.scale == 1 else "scaled softmax attention"
+    return _with(words, [f"{op.groups} groups"] if op.groups > 1 else [])
+
+
+def _window_pool(op: Any) -> str:
+    sizes = (op.frames, op.height, op.width)
+    if not any(sizes):
+        return "average over a window of the whole map"
+    return f"average over windows of {'x'.join(str(size or 'all') for size in sizes)}"
+
+
 def _tam(op: Any) -> str:
     details = [f"{op.kernel} frames", "depth-wise" if op.depthwise else "dense"]
     return _with("TAM", details + (["maximum"] if op.reduce == "maximum" else []))
@@ -101,10 +116,15 @@ _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     AdaptiveTemporalConv: lambda op: f"adaptive convolution over {op.kernel} frames",
     BatchNorm: lambda op: "norm" if not op.zero else "norm from zero",
     Activation: _activation,
+    SoftmaxAttention: _softmax_attention,
     Linear: lambda op: f"linear to {op.width}",
     Dropout: lambda op: f"dropout {op.p}",
     SpatialPool: lambda op: f"{op.reduce} over space",
     Consensus: lambda op: f"{op.reduce} over frames",
+    WindowPool: _window_pool,
+    Positions: lambda op: "positions apart",
+    PositionMean: lambda op: "average over positions",
+    Probabilities: lambda op: f"{op.by} in evaluation",
 }
 
 
