@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stspec.compose.resolve import resolve
-from stspec.diagnostics import Span
+from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.graph import Graph
 from stspec.graph.model import taken_over, walk
 from stspec.ir import build as build_graph
-from stspec.ops.base import Shape
+from stspec.ops.base import Shape, ShapeError
 from stspec.passes.diagnose import no_scores, shape_diagnosis, written_at
 from stspec.passes.facts import Facts, NodeShapeError, OperatorError
 from stspec.passes.outsiders import check_outsiders, operator_diagnosis
@@ -103,7 +103,11 @@ def compile_spec(spec: Spec) -> Network:
     Raises:
         SpecError: if a rule cannot be applied, or a shape is impossible.
     """
-    graph = build_graph(spec)
+    try:
+        graph = build_graph(spec)
+    except ShapeError as error:
+        label = Label(spec.tree.span, "in this model")
+        raise SpecError(Diagnostic("impossible-shape", f"a block's {error}", (label,))) from error
     clip = spec.model.clip
     try:
         facts = Facts(graph, Shape(clip.channels, clip.frames, *clip.sides))

@@ -23,7 +23,11 @@ class Block(BaseModel):
     """Path of the convolution that takes over the weights of one that the block replaces."""
 
     def build(self, scope: Scope, x: Ref) -> Ref:
-        """Write the block's nodes into a scope and return its output."""
+        """Write the block's nodes into a scope and return its output.
+
+        Raises:
+            ShapeError: if the block cannot stand behind so many channels.
+        """
         raise TypeError(f"{type(self).__name__} does not build")
 
     def graph(self, channels: int, defaults: Defaults) -> tuple[Graph, int]:

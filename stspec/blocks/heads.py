@@ -31,7 +31,9 @@ class LinearHead(Head):
 
     kind: ClassVar[str] = "linear"
 
-    pool: Reduce = Field(default="average", description="over space")
+    pool: Reduce | Literal["none"] = Field(
+        default="average", description="over space; none where features arrive"
+    )
     dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
     classify: Literal["per_frame", "per_clip"] = Field(
         default="per_frame", description="scores of frames are joined, or their features"
@@ -41,7 +43,9 @@ class LinearHead(Head):
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the pool, the classifier and the consensus."""
-        y = scope.add("head_pool", SpatialPool(reduce=self.pool), x)
+        y = x
+        if self.pool != "none":
+            y = scope.add("head_pool", SpatialPool(reduce=self.pool), x)
         if self.classify == "per_clip":
             y = scope.add("consensus", Consensus(reduce=self.consensus), y)
         y = classifier(scope, y, self.name, self.classes, self.dropout)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stspec.blocks.base import Block
+from stspec.blocks.correlation import CorrelationBlock
 from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
+from stspec.blocks.groups import SpatiotemporalGroups
 from stspec.blocks.inception import Inception
 from stspec.blocks.mobile import InvertedResidual
 from stspec.blocks.motion import MotionExcitation
@@ -27,5 +29,7 @@ BLOCKS: dict[str, type[Block]] = {
         NonLocal,
         MotionExcitation,
         Excitation,
+        CorrelationBlock,
+        SpatiotemporalGroups,
     )
 }

@@ -173,6 +173,8 @@ def _describe(plan: ClassPlan) -> str:
         " convolutions and a projected shortcut",
         "strided multiscale bottleneck": "Bottleneck residual block with parallel 3x3 convolutions",
         "motion excitation": "Excites channels where neighbouring frames differ",
+        "correlation block": "Correlation of reduced features with the previous frame's",
+        "spatiotemporal groups": "Spatial and spatio-temporal convolution side by side",
         "inverted residual": "Inverted residual block",
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",

@@ -10,9 +10,9 @@ from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
 from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, insert_entry
 from stspec.ir.nothing import matches_nothing
-from stspec.ir.rule import check_bounds, found_by, make, values_along
+from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import Site
-from stspec.ops.base import Op
+from stspec.ops.base import Op, ShapeError
 from stspec.schema.models import Selector
 from stspec.schema.spec import Rule, Spec
 
@@ -102,5 +102,9 @@ def _body(spec: Spec, rule: Rule, values: Mapping[str, Any], channels: int) -> O
     made = make(rule, rule.target, values)
     if isinstance(made, Op):
         return made
-    graph, _ = made.graph(channels, backbone_defaults(spec))
+    try:
+        graph, _ = made.graph(channels, backbone_defaults(spec))
+    except ShapeError as refused:
+        message = f"rule '{rule.name}' cannot put {made.kind} there: {refused}"
+        raise error(rule, "impossible-shape", message, "inserted here") from refused
     return graph
