@@ -103,6 +103,14 @@ def train(
     start: First = None,
     form: ListForm = None,
     separator: Separator = None,
+    val_share: Annotated[
+        float | None,
+        typer.Option(
+            "--val-share",
+            help="Hold a share of each class's files out, where data have no val.",
+            show_default=False,
+        ),
+    ] = None,
     decoder: Annotated[DecoderOption, typer.Option(help="What decodes videos.")] = (
         DecoderOption.AUTO
     ),
@@ -123,7 +131,7 @@ def train(
     from stspec.train.recipe import load_recipe, split_overrides
     from stspec.train.signals import LeftEarly
 
-    lists = _lists(root, classes, kind, template, start, form, separator)
+    lists = _lists(root, classes, kind, template, start, form, separator, val_share)
     theirs, ours = split_overrides(sets or ())
     if resume is not None and (theirs or ours):
         help = "a run goes on as it was started"
@@ -175,7 +183,7 @@ def _summary(folder: Path) -> str:
 
 def _lists(
     root: Path | None, classes: Path | None, kind: Kind | None, template: str | None,
-    start: int | None, form: str | None, separator: str | None,
+    start: int | None, form: str | None, separator: str | None, val_share: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return how lists are read, as a run remembers it: paths in full."""
     given = {
@@ -186,6 +194,7 @@ def _lists(
         "start": start,
         "form": form,
         "separator": separator,
+        "val_share": val_share,
     }
     return {key: value for key, value in given.items() if value is not None}
 

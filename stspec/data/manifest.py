@@ -26,9 +26,10 @@ from stspec.data.lists.columns import VIDEO_SUFFIXES, is_number
 from stspec.data.lists.entry import Entry, Parsed
 from stspec.data.lists.folders import parse_folders
 from stspec.data.lists.forms import Given, parse_list
+from stspec.data.lists.holdout import hold_out
 from stspec.data.lists.places import Places, find_places, picture_template
 from stspec.data.lists.saved import is_saved, read_saved, write_saved
-from stspec.data.lists.splits import Split, other_list, part_of, split_source
+from stspec.data.lists.splits import Split, other_list, part_of, split_source, undivided
 from stspec.data.sample import Kind, Manifest, Sample
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 
@@ -84,6 +85,7 @@ def load_split(
     form: str | None = None,
     separator: str | None = None,
     start: int | None = None,
+    val_share: float | None = None,
 ) -> Manifest:
     """Read the part of a data set that is learnt from (train) or measured on (val, test).
 
@@ -91,11 +93,20 @@ def load_split(
     after their part (``train.csv``, ``kinetics_val_list.txt``) or with folders ``train`` and
     ``val`` of classes. Classes that only training data name count for all parts.
 
+    With `val_share`, data that come in one part, such as a bare folder per class, are divided:
+    see `hold_out`.
+
     Raises:
         SpecError: as `load_manifest`; if the part is not there, or could be several files, or
             classes of the parts do not agree.
     """
     data = Path(data)
+    if val_share is not None:
+        whole = load_manifest(
+            undivided(data), root=root, classes=classes, kind=kind, template=template, form=form,
+            separator=separator, start=start,
+        )  # fmt: skip
+        return hold_out(whole, split, val_share)
     source = split_source(data, split)
     _check_given(kind, template)
     given = _Given(root, kind, template, form, separator, start)

@@ -54,7 +54,7 @@ def keyed_dropout(module: nn.Module, seed: int) -> Masks:
     masks = Masks(seed)
     layers = [each for each in module.modules() if isinstance(each, nn.Dropout)]
     for number, layer in enumerate(layers):
-        layer.forward = partial(_drop, layer, number, masks)
+        layer.forward = partial(_drop, layer, number, masks)  # type: ignore[method-assign]
     return masks
 
 

@@ -61,7 +61,7 @@ class VideoFeed:
         path, how = Path(about["path"]), dict(about.get("lists") or {})
         training = load_split(path, "train", **how)
         validation = None
-        if split_source(path, "val", needed=False) is not None:
+        if "val_share" in how or split_source(path, "val", needed=False) is not None:
             validation = load_split(path, "val", **how)
         _require_all_files([training] if validation is None else [training, validation])
         _require_labels(training)

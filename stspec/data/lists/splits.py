@@ -56,6 +56,19 @@ def split_source(data: Path, split: Split, *, needed: bool = True) -> Path | Non
     return _none(data, split) if needed else None
 
 
+def undivided(data: Path) -> Path:
+    """Return the list or folder of data that come in one part, of which a share is held out.
+
+    Raises:
+        SpecError: if there is a part to measure on already.
+    """
+    there = split_source(data, "val", needed=False)
+    if there is not None:
+        message = f"{display_path(data)} has a part to measure on: {display_path(there)}"
+        raise SpecError(Diagnostic("divided-already", message, help="leave --val-share out"))
+    return split_source(data, "train", needed=False) or data
+
+
 def part_folders(data: Path) -> list[Path]:
     """Return the folders of a data set's parts, where a folder has nothing but those."""
     if not data.is_dir():
@@ -108,6 +121,13 @@ def _sibling(data: Path, split: Split) -> Path | None:
 
 
 def _none(data: Path, split: Split) -> Path:
+    folders = [p.name for p in data.iterdir() if p.is_dir()] if data.is_dir() else []
+    classes = [name for name in folders if part_of(name) is None and not name.startswith(".")]
+    if len(classes) > 1:
+        shown = ", ".join(sorted(classes)[:3])
+        message = f"{display_path(data)} has folders ({shown}, ...), and neither train nor val"
+        help = "where these are classes: `--val-share 0.1` holds a tenth of each out to measure on"
+        raise SpecError(Diagnostic("no-list", message, help=help))
     message = f"{display_path(data)} has no {split} list"
     help = f"a list called {split}.csv or {split}.txt beside the other, or a folder `{split}`"
     raise SpecError(Diagnostic("no-list", message, help=help))
