@@ -106,8 +106,8 @@ def of_network(target: Network | Target, overrides: Overrides = ()) -> Subject:
         return load(source, [*changes, ("clip.frames", frames)])
 
     def size(frames: int | None) -> Size:
-        shape = network(frames).facts.input
-        return (shape.channels, shape.frames or 1, shape.height or 1, shape.width or 1)
+        clip = network(frames).spec.model.clip
+        return (clip.channels, clip.frames, *clip.sides)
 
     return Subject(first.name, lambda frames: build_module(network(frames)), size)
 

@@ -13,7 +13,7 @@ from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.graph import Graph
 from stspec.graph.model import taken_over, walk
 from stspec.ir import build as build_graph
-from stspec.ops.base import Shape, ShapeError
+from stspec.ops.base import ShapeError
 from stspec.passes.diagnose import no_scores, shape_diagnosis, written_at
 from stspec.passes.facts import Facts, NodeShapeError, OperatorError
 from stspec.passes.outsiders import check_outsiders, operator_diagnosis
@@ -108,14 +108,13 @@ def compile_spec(spec: Spec) -> Network:
     except ShapeError as error:
         label = Label(spec.tree.span, "in this model")
         raise SpecError(Diagnostic("impossible-shape", f"a block's {error}", (label,))) from error
-    clip = spec.model.clip
     try:
-        facts = Facts(graph, Shape(clip.channels, clip.frames, *clip.sides))
+        facts = Facts(graph, spec.model.clip.shape)
     except NodeShapeError as error:
         raise shape_diagnosis(spec, error) from error
     except OperatorError as error:
         raise operator_diagnosis(spec, error) from error
     check_outsiders(spec, facts)
-    if spec.head is not None and facts.output != Shape(spec.model.classes):
+    if spec.head is not None and not spec.head.gives_scores(facts.output):
         raise no_scores(spec, facts.output)
     return Network(spec, graph, facts)

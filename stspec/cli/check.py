@@ -85,7 +85,7 @@ def _names(targets: list[str], everything: bool) -> list[str]:
 def _line(name: str, network: Network, room: int) -> str:
     facts = network.facts
     macs = short(sum(facts.macs().values()), "MACs")
-    clip = "x".join(map(str, facts.input.sizes))
+    clip = "x".join(map(str, facts.input.dims))
     text = f"{short(facts.params):>9}  {macs:>12}  {clip} to {facts.output.channels}"
     ink = paint()
     return f"{ink('ok', 'green')}  {name:<{room}}  {shorten(text, max(24, width() - room - 6))}"

@@ -75,7 +75,7 @@ def _models(title: str, models: list[str], room: int, ink: Paint) -> str:
         facts = network.facts
         clip = facts.input
         macs = short(sum(facts.macs().values()), "MACs")
-        size = f"{clip.frames}x{clip.height}x{clip.width}"
+        size = "x".join(map(str, clip.sizes[1:] if clip.is_trunk else clip.dims))
         rows.append((name, network.spec.model.about or "", size, short(facts.params), macs))
     columns = [
         Column(title),

@@ -13,7 +13,7 @@ from stspec.graph import Graph
 from stspec.graph.model import leaves, rules_of, taken_over
 from stspec.ir.build import build_image_model
 from stspec.network import Network
-from stspec.ops.base import Op
+from stspec.ops.base import Op, Shape
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Linear
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
@@ -116,11 +116,17 @@ def _texts(reading: Reading) -> dict[str, str]:
         "place": place,
         "pooling": _pooling(reading),
         "inflation": _inflation(reading),
-        "input": f"{clip.frames} frames of {clip.height} x {clip.width}, {clip.channels} channels",
+        "input": _input(clip),
         "head": _head(reading),
         "classes": NOTHING if classes is None else str(classes),
         "weights": reading.spec.model.weights,
     }
+
+
+def _input(shape: Shape) -> str:
+    if not shape.is_trunk:
+        return f"{shape.frames} frames of {shape.channels} features"
+    return f"{shape.frames} frames of {shape.height} x {shape.width}, {shape.channels} channels"
 
 
 def _spatial(reading: Reading) -> str:

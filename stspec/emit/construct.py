@@ -85,9 +85,9 @@ class Constructor:
 
     def model(self, graph: Graph) -> Instance:
         """Return the whole model as one instance."""
-        first = entry_layout(graph)
-        boundary = Boundary(first, "clip")
-        return self._instance(graph, "", boundary, {"x": "x"})
+        features = not self.facts.input.is_trunk
+        boundary = Boundary("clip" if features else entry_layout(graph), "clip")
+        return self._instance(graph, "", boundary, {"x": "features" if features else "x"})
 
     def _instance(
         self, graph: Graph, prefix: str, boundary: Boundary, names: dict[str, str]
@@ -140,7 +140,7 @@ def _is_member(body: Op | Graph, layout: Layout) -> bool:
     if isinstance(body, Graph):
         return True
     is_module = type(body).layer is not Op.layer or isinstance(body, Activation)
-    return is_module and body.layout in (None, layout)
+    return is_module and not body.result() and body.layout in (None, layout)
 
 
 def entry_layout(graph: Graph) -> Layout:

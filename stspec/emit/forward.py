@@ -18,7 +18,9 @@ FRAMES_OF = "⟦{}⟧"
 """Stands for a number of frames until the planner knows whether it varies between uses."""
 
 
-NOT_LOCAL = frozenset({"torch", "F", "nn", "Tensor", "self", "super", "clip", *dir(builtins)})
+NOT_LOCAL = frozenset(
+    {"torch", "F", "nn", "Tensor", "self", "super", "clip", "features", *dir(builtins)}
+)
 """Names that a variable would hide."""
 
 
@@ -155,7 +157,8 @@ class Forward:
                 return template.format(*arguments, frames=self._frames(node.name, site.inputs[0]))
             return template.format(*arguments)
         name = f'get_submodule("{node.name}")' if node.name.isdigit() else node.name
-        return f"self.{name}({', '.join(arguments)})"
+        tail = node.body.result() if isinstance(node.body, Op) else ""
+        return f"self.{name}({', '.join(arguments)}){tail}"
 
     def layer(self, node: Node, layout: Layout) -> Layer | None:
         """Return the module that a node constructs; a sequence's activations are modules too."""

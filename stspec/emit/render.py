@@ -107,7 +107,7 @@ class ClassWriter:
             text = self.plan.fills[path, arg.name, -1]
             return text, arg.default != "required" and text == repr(arg.default)
         parts = [self.plan.fills[path, arg.name, i] for i in range(len(arg.value))]
-        whole = f"({', '.join(parts)})"
+        whole = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         is_default = isinstance(arg.default, tuple) and whole == repr(arg.default)
         # torch takes one number for equal axes; our own templates take what they declare.
         short = torch_layer and len(set(parts)) == 1

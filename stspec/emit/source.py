@@ -18,6 +18,7 @@ from stspec.emit.naming import class_name
 from stspec.emit.render import FOLD_TIME, UNFOLD_TIME, ClassText, ClassWriter, library
 from stspec.emit.text import INDENT
 from stspec.graph import Graph
+from stspec.ops.base import Layout, Shape
 from stspec.passes.facts import Facts
 from stspec.schema.spec import Spec
 
@@ -120,13 +121,14 @@ def _imports(code: str) -> str:
 
 def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
     title = f"{spec.model.title or spec.name} on {spec.backbone.title or spec.backbone.name}"
+    what = "Clip" if facts.input.is_trunk else "Features"
     about = plain(spec.model.about or "", 95) or plain(title, 95)
-    shape = f"(N, {', '.join(map(str, facts.input.sizes))})"
+    shape = f"(N, {', '.join(map(str, facts.input.dims))})"
     macs = sum(facts.macs().values())
     lines = [
         about.rstrip(" .") + ".",
         "",
-        f"Clip {shape}; {facts.params / 1e6:.2f} M parameters, {macs / 1e9:.2f} GMACs.",
+        f"{what} {shape}; {facts.params / 1e6:.2f} M parameters, {macs / 1e9:.2f} GMACs.",
     ]
     papers = dict.fromkeys(
         plain(p) for p in (spec.model.paper, spec.policy.paper, spec.backbone.paper) if p
@@ -134,7 +136,11 @@ def _header(spec: Spec, facts: Facts, hashes: Sequence[str]) -> str:
     for paper in papers:
         room = 96 if paper.isascii() else 48  # a character may take two columns
         lines += textwrap.wrap(f"Paper: {paper}", room, subsequent_indent="    ")
-    lines += ["", "N clips of T frames; shapes in comments are those of the clip above.", ""]
+    lines += [
+        "",
+        f"N clips of T frames; shapes in comments are those of the {what.lower()} above.",
+        "",
+    ]
     lines.append(f"Written by stspec {__version__} from the spec '{plain(spec.name, 50)}'.")
     lines.extend(hashes)
     return "\n".join(lines)
@@ -218,26 +224,32 @@ def _is_classifier(model: ClassPlan, slot: Slot) -> bool:
 
 
 def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: Graph) -> ClassText:
-    layout = entry_layout(graph)
-    frames = facts.input.frames
-    channels, height, width = facts.input.channels, facts.input.height, facts.input.width
-    if layout == "frames":
-        folded = f"(N*{frames}, {channels}, {height}, {width})"
-        entry = [
-            f"x = clip.transpose(1, 2).flatten(0, 1)  # {folded}",
-            "x = x.contiguous(memory_format=torch.channels_last)",
-        ]
-    else:
-        entry = ["x = clip.contiguous(memory_format=torch.channels_last_3d)"]
+    entry = _entry(facts.input, entry_layout(graph))
     title = plain(spec.model.title or "", 60) or plan.name
-    docstring = [f"{title} for clips of {frames} frames."]
+    is_clip = facts.input.is_trunk
+    what = "clips" if is_clip else "features"
+    docstring = [f"{title} for {what} of {facts.input.frames} frames."]
     has_classes = any(fill == "num_classes" for fill in plan.fills.values())
     parameters = [f"num_classes: int = {spec.model.classes}"] if has_classes else []
     init = _initialisation({layer.cls for layer in layers_of(plan.first)})
     writer = ClassWriter(plan, planner, docstring)
+    name = "clip" if is_clip else "features"
     return writer.write(
-        entry=entry, comments=True, init=init, parameters=parameters, input_name="clip"
+        entry=entry, comments=True, init=init, parameters=parameters, input_name=name
     )
+
+
+def _entry(shape: Shape, layout: Layout) -> list[str]:
+    """Return forward's first statements: the clip as the first operator wants it."""
+    if not shape.is_trunk:
+        return []
+    if layout == "frames":
+        folded = f"(N*{shape.frames}, {shape.channels}, {shape.height}, {shape.width})"
+        return [
+            f"x = clip.transpose(1, 2).flatten(0, 1)  # {folded}",
+            "x = x.contiguous(memory_format=torch.channels_last)",
+        ]
+    return ["x = clip.contiguous(memory_format=torch.channels_last_3d)"]
 
 
 MEMORY_FORMATS = {"nn.Conv2d": "torch.channels_last", "nn.Conv3d": "torch.channels_last_3d"}

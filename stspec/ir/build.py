@@ -30,7 +30,7 @@ def build(spec: Spec) -> Graph:
 
 def build_image_model(spec: Spec) -> Graph:
     """Return backbone and head before the policy: the model without any notion of time."""
-    scope = Scope("model", [spec.model.clip.channels], backbone_defaults(spec))
+    scope = Scope("model", [spec.model.clip.shape.channels], backbone_defaults(spec))
     builder = _Builder(scope)
     x = scope.x
     for layer in spec.layers:

@@ -38,7 +38,7 @@ def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, in
     if not found:
         raise matches_nothing(rule, where, graph)
     check_bounds(rule, edits + len(found))
-    channels = channel_map(graph, [spec.model.clip.channels])
+    channels = channel_map(graph, [spec.model.clip.shape.channels])
     for site, values in zip(found, values_along(rule, found), strict=True):
         _check_target(rule, site.node.body)
         if rule.target == "conv2plus1d":

@@ -32,7 +32,7 @@ def insert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int
         raise matches_nothing(rule, at, graph)
     check_bounds(rule, edits + len(found))
     values = values_along(rule, [site for site, _ in found])
-    channels = channel_map(graph, [spec.model.clip.channels])
+    channels = channel_map(graph, [spec.model.clip.shape.channels])
     for (site, side), fields in zip(found, values, strict=True):
         body = _body(spec, rule, fields, channels[_read_at(graph, site, side)])
         graph = edit_owner(graph, site.path, _inserting(rule, side, body))

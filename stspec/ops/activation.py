@@ -46,3 +46,31 @@ class Swish(Activation):
     kind: ClassVar[str] = "swish"
     call: ClassVar[str] = "F.silu"
     module: ClassVar[str] = "nn.SiLU"
+
+
+class Gelu(Activation):
+    """Gaussian error linear unit, x times the normal distribution's cumulative share."""
+
+    kind: ClassVar[str] = "gelu"
+
+    def function(self, site: Site) -> str:
+        """Return the functional form; there is none in place."""
+        return "F.gelu({0})"
+
+    def as_module(self, site: Site) -> Layer:
+        """Return the module form."""
+        return Layer("nn.GELU")
+
+
+class Tanh(Activation):
+    """Hyperbolic tangent."""
+
+    kind: ClassVar[str] = "tanh"
+
+    def function(self, site: Site) -> str:
+        """Return the functional form; its result may be needed for the gradient."""
+        return "torch.tanh({0})"
+
+    def as_module(self, site: Site) -> Layer:
+        """Return the module form."""
+        return Layer("nn.Tanh")

@@ -37,6 +37,11 @@ class Shape:
         return tuple(size for size in every if size is not None)
 
     @property
+    def dims(self) -> tuple[int, ...]:
+        """Return the sizes in the order of a model's tensors: (C, T, H, W), features (T, C)."""
+        return self.sizes if self.is_trunk else self.sizes[::-1]
+
+    @property
     def numel(self) -> int:
         """Return the number of elements of one sample."""
         return math.prod(self.sizes)
@@ -206,6 +211,14 @@ class Op(BaseModel):
         ``{0}`` stands for the first input, ``{frames}`` for the number of frames that arrive.
         """
         raise TypeError(f"{self.kind} is a module")
+
+    def result(self) -> str:
+        """Return what follows the call of a module that gives more than one tensor: ``[0]``."""
+        return ""
+
+    def is_of_classes(self, param: str) -> bool:
+        """Tell whether the first axis of a parameter is the classes, in a classifier."""
+        return True
 
     def settings(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, for people to read."""

@@ -307,3 +307,26 @@ class Consensus(Op):
         if site.layout == "frames":
             return f"torch.unflatten({{0}}, 0, (-1, {{frames}})).{name}(1)"
         return f"torch.{name}({{0}}, 1)"
+
+
+class GlobalPool(Op):
+    """Average over time and space: (N, C, T, H, W) becomes (N, C)."""
+
+    kind: ClassVar[str] = "global_pool"
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return channels alone."""
+        c, _, _, _ = trunk(inputs[0], self.kind)
+        return Shape(c)
+
+    def window(self) -> Window:
+        """Return a look at the whole clip."""
+        return Window(global_time=True, global_space=True)
+
+    def function(self, site: Site) -> str:
+        """Return a reduction over all positions."""
+        if site.layout == "clip":
+            return "{0}.mean((-3, -2, -1))"
+        if site.frames == 1:
+            return "{0}.mean((-2, -1))"
+        return "torch.unflatten({0}, 0, (-1, {frames})).mean((1, -2, -1))"

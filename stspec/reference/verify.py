@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,6 +41,13 @@ ATTENTION_TOLERANCE = 1e-4
 """Agreement, relative to the largest absolute logit; attention is worse conditioned in fp32."""
 
 
+Axes = Literal["ncthw", "nchw", "ntchw", "ntc", "nct"]
+"""Axes of a recorded input: clips, frames (N*T, C, H, W), clips frame by frame, features."""
+
+USUAL: dict[int, Axes] = {5: "ncthw", 4: "nchw", 3: "ntc"}
+"""By rank, where a row says nothing."""
+
+
 class RowKeys(BaseModel):
     """One row of a table."""
 
@@ -50,6 +57,10 @@ class RowKeys(BaseModel):
     spec: str | dict[str, Any] = Field(description="a model's name or file, or the spec itself")
     importer: str | None = Field(default=None, description="code base; recognised by its keys")
     set: dict[str, Any] = Field(default_factory=dict, description="overrides by path")
+    axes: Axes | None = Field(default=None, description="the recorded input's, where unusual")
+    idle_macs: int = Field(
+        default=0, ge=0, description="MACs of what the public model runs and never reads"
+    )
 
 
 class TableKeys(BaseModel):
@@ -138,19 +149,19 @@ def verify_row(row: Row, oracles: Path) -> Result:
         return result
     _check_state(result, oracle, imported)
     _check_costs(result, row, oracle, network, imported)
-    _check_logits(result, oracle, network, imported)
+    _check_logits(result, axes_of(row, oracle.input), oracle, network, imported)
     return result
 
 
 def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
-    """Compile a row's spec for an input: (N, C, T, H, W), or (N*T, C, H, W) for an op alone."""
-    channels, height, width = shape[1], shape[-2], shape[-1]
+    """Compile a row's spec for an input of a shape."""
+    sizes = dict(zip(axes_of(row, shape), shape, strict=True))
     overrides: list[tuple[str, Any]] = [
-        ("clip.size", [height, width]),
-        ("clip.channels", channels),
+        ("clip.size", [sizes["h"], sizes["w"]] if "h" in sizes else None),
+        ("clip.channels" if "h" in sizes else "clip.features", sizes["c"]),
     ]
-    if len(shape) == 5:
-        overrides.append(("clip.frames", shape[2]))
+    if "t" in sizes:
+        overrides.append(("clip.frames", sizes["t"]))
     if len(oracle.logits.shape) and oracle.logits.size % shape[0] == 0:
         overrides.append(("classes", max(1, oracle.logits.size // shape[0])))
     overrides.extend(row.keys.set.items())
@@ -160,6 +171,11 @@ def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
         folder = Path(row.node.span.file).parent
         target = str(folder / target) if (folder / target).is_file() else target
     return load(target, overrides)
+
+
+def axes_of(row: Row, shape: Sequence[int]) -> Axes:
+    """Return the axes of a recorded input."""
+    return row.keys.axes or USUAL[len(shape)]
 
 
 def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
@@ -187,14 +203,17 @@ def _check_costs(
     result.add("params", params == oracle.params, f"{params:,} against {oracle.params:,}")
     costed = _network(row, oracle, oracle.macs_input)
     macs = sum(costed.facts.macs().values()) * _clips(oracle.macs_input, costed)
+    macs += row.keys.idle_macs
     result.add("macs", macs == oracle.macs, f"{macs:,} against {oracle.macs:,}")
 
 
 def _clips(shape: tuple[int, ...], network: Network) -> int:
-    return shape[0] if len(shape) == 5 else shape[0] // (network.facts.input.frames or 1)
+    return shape[0] if len(shape) != 4 else shape[0] // (network.facts.input.frames or 1)
 
 
-def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Imported) -> None:
+def _check_logits(
+    result: Result, axes: Axes, oracle: Oracle, network: Network, imported: Imported
+) -> None:
     import torch
 
     from stspec.module import build_module
@@ -203,11 +222,11 @@ def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Im
     model = build_module(network).eval()
     write_state(model, imported)
     clip = torch.from_numpy(fill_input(oracle.input))
-    double = _run(model.double(), clip.double(), network)
+    double = _run(model.double(), clip.double(), network, axes)
     wanted = oracle.logits_fp64 if oracle.logits_fp64 is not None else oracle.logits
     _compare(result, oracle, double, wanted.reshape(-1))
     if oracle.logits_fp64 is not None:
-        single = _run(model.float(), clip, network)
+        single = _run(model.float(), clip, network, axes)
         attends = any("attention" in fact.node.body.kind for fact in network.facts.operators())
         limit = ATTENTION_TOLERANCE if attends else FP32_TOLERANCE
         worst = _distance(single, oracle.logits.reshape(-1))
@@ -215,19 +234,25 @@ def _check_logits(result: Result, oracle: Oracle, network: Network, imported: Im
             "logits fp32", worst <= limit, f"{worst:.1e} of the largest, {limit:.0e} allowed"
         )
     if not result.ok:
-        result.parts = first_difference(model.double(), clip.double(), network, oracle, imported)
+        result.parts = first_difference(
+            model.double(), clip.double(), network, oracle, imported, axes
+        )
 
 
-def _run(model: nn.Module, clip: Tensor, network: Network) -> np.ndarray[Any, Any]:
+def _run(model: nn.Module, clip: Tensor, network: Network, axes: Axes) -> np.ndarray[Any, Any]:
+    """Return the scores; what has the input's axes comes in the input's order."""
     import torch
 
     frames = network.facts.input.frames or 1
     with torch.no_grad():
-        if clip.dim() == 5:
-            out = model(clip)
-        else:
+        if axes == "nchw":
             out = model(clip.unflatten(0, (-1, frames)).transpose(1, 2))
             out = out.transpose(1, 2).flatten(0, 1) if out.dim() == 5 else out
+        elif axes in ("ntchw", "nct"):
+            out = model(clip.transpose(1, 2))
+            out = out.transpose(1, 2) if out.dim() == clip.dim() else out
+        else:
+            out = model(clip)
     flat: np.ndarray[Any, Any] = out.contiguous().numpy().reshape(-1)
     return flat
 
@@ -252,12 +277,17 @@ def _compare(
 
 
 def first_difference(
-    model: nn.Module, clip: Tensor, network: Network, oracle: Oracle, imported: Imported
+    model: nn.Module,
+    clip: Tensor,
+    network: Network,
+    oracle: Oracle,
+    imported: Imported,
+    axes: Axes,
 ) -> str | None:
     """Return where our modules' statistics first leave the oracle's trace, in words."""
     if not oracle.trace:
         return None
-    ours = _statistics(model, clip, network)
+    ours = _statistics(model, clip, network, axes)
     names = _module_names(imported, set(ours))
     for row in oracle.trace:
         name = names.get(row.module, row.module)
@@ -273,12 +303,16 @@ def first_difference(
     return "every traced module agrees; they part behind the last"
 
 
-def _statistics(model: nn.Module, clip: Tensor, network: Network) -> dict[str, tuple[float, float]]:
+def _statistics(
+    model: nn.Module, clip: Tensor, network: Network, axes: Axes
+) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     hooks = []
 
     def watch(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            # A recurrent network gives its states as well.
+            output = output[0] if isinstance(output, tuple) else output
             found[name] = (float(output.mean()), float(output.std()))
 
         return hook
@@ -286,7 +320,7 @@ def _statistics(model: nn.Module, clip: Tensor, network: Network) -> dict[str, t
     for name, module in model.named_modules():
         if name:
             hooks.append(module.register_forward_hook(watch(name)))
-    _run(model, clip, network)
+    _run(model, clip, network, axes)
     for handle in hooks:
         handle.remove()
     return found

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from stspec.diagnostics import Diagnostic, SpecError
+from stspec.ops.base import Shape
 from stspec.schema.validate import InvalidError
 
 
@@ -118,26 +120,51 @@ class RuleKeys(Strict):
 
 
 class Clip(Strict):
-    """The input: (N, channels, frames, height, width)."""
+    """The input: clips (N, channels, frames, height, width), or features (N, frames, features)."""
 
     frames: int = Field(ge=1, le=4096, description="frames of a clip (segments)")
-    size: int | Annotated[list[int], Field(min_length=2, max_length=2)] = Field(
-        description="height and width, or one number for both"
+    size: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="height and width, or one number for both"
     )
-    channels: int = Field(default=3, ge=1, le=1024, description="3 for RGB, 2 x L for flow")
+    channels: int = Field(default=3, ge=1, le=65536, description="3 for RGB, 2 x L for flow")
+    features: int | None = Field(
+        default=None, ge=1, le=65536, description="features of a frame, in place of maps"
+    )
 
     @model_validator(mode="after")
-    def _positive(self) -> Self:
-        if not all(1 <= side <= 16384 for side in self.sides):
+    def _maps_or_features(self) -> Self:
+        if (self.size is None) == (self.features is None):
+            raise InvalidError(
+                "the input is either clips of a `size`, or `features` of frames",
+                help="say `size: 224`, or `features: 256` for a head that is fed alone",
+            )
+        if self.features is not None and "channels" in self.model_fields_set:
+            raise InvalidError("features have no `channels`", at=("channels",))
+        if self.size is not None and not all(1 <= side <= 16384 for side in self.sides):
             raise ValueError("size must be between 1 and 16384")
         return self
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Return height and width."""
+        """Return height and width.
+
+        Raises:
+            SpecError: if the input is features: no video has them.
+        """
+        if self.size is None:
+            message = "this model reads features of frames, and no videos"
+            help = "extract them with `stspec features`, and give the module their tensor"
+            raise SpecError(Diagnostic("reads-features", message, help=help))
         if isinstance(self.size, int):
             return self.size, self.size
         return self.size[0], self.size[1]
+
+    @property
+    def shape(self) -> Shape:
+        """Return the named axes of the input."""
+        if self.features is not None:
+            return Shape(self.features, self.frames)
+        return Shape(self.channels, self.frames, *self.sides)
 
 
 class NormKeys(Strict):
@@ -175,7 +202,7 @@ class Backbone(Strict):
     norm: NormKeys | Literal["none"] = Field(default=NormKeys(), description="batch norm, or none")
     activation: Literal["relu", "relu6", "swish"] = Field(default="relu", description="activation")
     conv_bias: bool = Field(default=False, description="whether convolutions have a bias")
-    layers: dict[str, dict[str, Any]] = Field(min_length=1, description="layers by name")
+    layers: dict[str, dict[str, Any]] = Field(description="layers by name")
     head: dict[str, Any] = Field(default_factory=dict, description="defaults of the head")
 
 

@@ -61,6 +61,8 @@ def parse(tree: Mapping) -> Spec:
     if model is not None and backbone is not None:
         with errors.collect():
             head = _head(tree, model)
+            if not layers and head is None:
+                _refuse_nothing(tree)
     errors.finish()
     assert model is not None and backbone is not None and policy is not None
     return Spec(model, backbone, layers, policy, rules, head, tree)
@@ -75,12 +77,23 @@ def _head(tree: Mapping, model: Model) -> Head | None:
     entries = _merged(defaults, own)
     kind = entries.pop("kind", None)
     cls = _kind(kind[1] if kind else None)
+    if isinstance(own, Mapping) and "kind" in own:
+        # The backbone's defaults are of its own kind of head; another takes those that it has.
+        entries = {k: v for k, v in entries.items() if k in own or k in cls.model_fields}
     if "name" in entries:
         _check_head_name(entries["name"][1])
     span = own.span if own is not None else tree.span
     classes = (Scalar("classes", span, ()), Scalar(model.classes, span, ()))
     node = Mapping((*entries.values(), classes), span, tree.origin)
     return validate(node, cls, path=("head",), key=tree.key("head"), also=("kind",))
+
+
+def _refuse_nothing(tree: Mapping) -> None:
+    backbone = tree.get("backbone")
+    node = backbone.get("layers") if isinstance(backbone, Mapping) else None
+    if isinstance(node, Mapping) and not node.entries:
+        label = Label(node.span, "no layers")
+        raise SpecError(Diagnostic("bad-value", "a model has layers or a head", (label,)))
 
 
 def _merged(*nodes: Node | None) -> dict[str, tuple[Scalar, Node]]:

@@ -52,6 +52,8 @@ def gather(
             result.left_out.append(entry)
         elif route.tap is not None:
             stacks.setdefault(route.key, []).append((route, name))
+        elif route.row is not None:
+            _take(route, route.row, name, public, result)
         else:
             how = () if route.key == name else ("renamed",)
             piece = Piece(route.key, as_array(public[name]), (name,), how, route.tied)
@@ -87,6 +89,20 @@ def _add(piece: Piece, result: _Gathering) -> None:
     result.problems.append(Diagnostic("ambiguous-weights", message, help=help_text))
 
 
+def _take(
+    route: Route, row: int, name: str, public: Mapping[str, HasShape], result: _Gathering
+) -> None:
+    array = as_array(public[name])
+    if row >= len(array):
+        message = f"`{name}` has {len(array)} entries, of which number {row + 1} is needed"
+        result.problems.append(Diagnostic("incomplete-stack", message))
+        return
+    shape = (len(array) - 1, *array.shape[1:])
+    reason = f"all entries but number {row + 1}, which no clip reads"
+    result.left_out.append(Entry(name, "left_out", shape, reason=reason, inert=True))
+    _add(Piece(route.key, array[row], (name,), ("taken",)), result)
+
+
 def _stack(
     key: str,
     parts: list[tuple[Route, str]],
@@ -97,8 +113,9 @@ def _stack(
     tap = parts[0][0].tap
     assert tap is not None
     sources = tuple(taps[position] for position in sorted(taps))
-    count = tap.count or max(taps) + 1
-    if missing := sorted(set(range(count)) - set(taps)):
+    first = 0 if tap.count else min(min(taps), 1)
+    count = tap.count or max(taps) + 1 - first
+    if missing := sorted(set(range(first, first + count)) - set(taps)):
         places = ", ".join(str(place + 1) for place in missing)
         message = (
             f"`{key}` needs {count} tensors of the checkpoint and lacks number {places}; "
@@ -115,5 +132,5 @@ def _stack(
         message = f"the tensors that make `{key}` have different shapes: {sizes}"
         result.problems.append(Diagnostic("incomplete-stack", message))
         return
-    stacked = np.stack(arrays, axis=tap.dim)
-    _add(Piece(key, stacked, sources, ("stacked",)), result)
+    stacked = np.concatenate(arrays, tap.dim) if tap.joined else np.stack(arrays, tap.dim)
+    _add(Piece(key, stacked, sources, ("joined" if tap.joined else "stacked",)), result)

@@ -16,7 +16,16 @@ from stspec.source import Mapping as Tree
 from stspec.source import Sequence as TreeSequence
 from stspec.source import read_file
 from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
-from stspec.weights.rules import Conditional, Drop, Importer, Remove, Rename, Rule, Stack
+from stspec.weights.rules import (
+    Conditional,
+    Drop,
+    Importer,
+    Remove,
+    Rename,
+    Rule,
+    Stack,
+    Take,
+)
 
 Load: TypeAlias = Callable[[str], Importer]
 
@@ -46,7 +55,7 @@ class RuleKeys(Keys):
     about: str | None = Field(default=None, description="why the rule is there")
     when: Text | None = Field(default=None, description="a key that the checkpoint must have")
 
-    def rule(self) -> Rename | Stack | Remove | Drop:
+    def rule(self) -> Rename | Stack | Take | Remove | Drop:
         """Return the rule. Raises InvalidError where a pattern or template is wrong."""
         raise AssertionError("a rule of no kind")
 
@@ -95,12 +104,42 @@ class StackKeys(RuleKeys):
 
     def rule(self) -> Stack:
         """Return the rule."""
+        return self.made(self.stack, "stack", joined=False)
+
+    def made(self, text: str, key: str, joined: bool) -> Stack:
+        """Return the rule for a pattern that stands under a key."""
         order = None if self.order is None else tuple(self.order)
         tables = NO_TABLES if order is None else {self.along: {piece: piece for piece in order}}
-        pattern = _pattern(self.stack, "stack", tables=tables)
+        pattern = _pattern(text, key, tables=tables)
         _captured(self.along, pattern, "along")
         (target,) = _templates([self.to], pattern)
-        return Stack(pattern, target, self.along, self.dim, order)
+        return Stack(pattern, target, self.along, self.dim, order, joined)
+
+
+class JoinKeys(StackKeys):
+    """Put several tensors side by side along an axis that they have."""
+
+    stack: Text = Field(default="", exclude=True)
+    join: Text = Field(description="pattern of the keys")
+    dim: int = Field(default=0, ge=0, le=4, description="the axis")
+
+    def rule(self) -> Stack:
+        """Return the rule."""
+        return self.made(self.join, "join", joined=True)
+
+
+class TakeKeys(RuleKeys):
+    """Use one entry along the first axis of a table; the public model reads no other."""
+
+    take: Text = Field(description="pattern of the keys")
+    to: Text = Field(description="template")
+    row: int = Field(ge=0, description="the entry, from 0")
+
+    def rule(self) -> Take:
+        """Return the rule."""
+        pattern = _pattern(self.take, "take")
+        (target,) = _templates([self.to], pattern)
+        return Take(pattern, target, self.row)
 
 
 class RemoveKeys(RuleKeys):
@@ -128,6 +167,8 @@ class DropKeys(RuleKeys):
 KINDS: dict[str, type[RuleKeys]] = {
     "rename": RenameKeys,
     "stack": StackKeys,
+    "join": JoinKeys,
+    "take": TakeKeys,
     "remove": RemoveKeys,
     "drop": DropKeys,
 }

@@ -21,24 +21,28 @@ WRAPPERS = ("module.", "_orig_mod.")
 class Tap:
     """A tensor's place in the stack that becomes one tensor of ours.
 
-    `count` is the number of tensors of the stack, or None where those present say it.
+    `count` is the number of tensors of the stack, or None where those present say it. `joined`
+    tensors stand side by side along an axis that they have; others get a new one.
     """
 
     position: int
     dim: int
     count: int | None
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where a public key goes: a key of ours, perhaps as a part of a stack, or nowhere.
 
-    `dropped` is the reason why it is left out; `inert` says that the public model registers the
-    parameter and never uses it, `tied` that it registers the tensor under another name as well.
+    `row` is the one entry along the first axis that is used. `dropped` is the reason why it is
+    left out; `inert` says that the public model registers the parameter and never uses it, `tied`
+    that it registers the tensor under another name as well.
     """
 
     key: str
     tap: Tap | None = None
+    row: int | None = None
     dropped: str | None = None
     inert: bool = False
     tied: bool = False
@@ -98,7 +102,7 @@ class Stack:
     """Joins several tensors along a new axis `dim`, ordered by the capture `along`.
 
     `order` lists what the capture takes, first to last; where it is None the capture takes
-    numbers from 0 upwards.
+    numbers from 0 or 1 upwards. `joined` tensors stand side by side along an axis that they have.
     """
 
     pattern: Pattern
@@ -106,6 +110,7 @@ class Stack:
     along: str
     dim: int
     order: tuple[str, ...] | None = None
+    joined: bool = False
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route into the stack, or the route itself where the pattern does not fit."""
@@ -116,10 +121,26 @@ class Stack:
         if self.order is None:
             if not (piece.isascii() and piece.isdecimal()):
                 return (route,)
-            tap = Tap(int(piece), self.dim, None)
+            tap = Tap(int(piece), self.dim, None, self.joined)
         else:
-            tap = Tap(self.order.index(piece), self.dim, len(self.order))
+            tap = Tap(self.order.index(piece), self.dim, len(self.order), self.joined)
         return (replace(route, key=self.target.write(pieces), tap=tap),)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Uses one entry of a table of embeddings; the public model never reads the others."""
+
+    pattern: Pattern
+    target: Template
+    row: int
+
+    def apply(self, route: Route) -> Iterable[Route]:
+        """Return the route of the entry, or the route itself where the pattern does not fit."""
+        pieces = self.pattern.match(route.key)
+        if pieces is None:
+            return (route,)
+        return (replace(route, key=self.target.write(pieces), row=self.row),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +148,14 @@ class Conditional:
     """A rule for checkpoints with a key that fits a pattern, such as one layout of two."""
 
     when: Pattern
-    rule: Rename | Remove | Drop | Stack
+    rule: Rename | Remove | Drop | Stack | Take
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return what the rule makes of the route."""
         return self.rule.apply(route)
 
 
-Rule: TypeAlias = Rename | Remove | Drop | Stack | Conditional
+Rule: TypeAlias = Rename | Remove | Drop | Stack | Take | Conditional
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def counted(network: Network) -> Counter[str]:
     module = meta_module(network, canonical=True)
     counter = FlopCounterMode(display=False)
     with counter:
-        run(module, torch.empty((1, *network.facts.input.sizes), device="meta"))
+        run(module, torch.empty((1, *network.facts.input.dims), device="meta"))
     total: Counter[str] = Counter()
     for operator, flops in counter.get_flop_counts()["Global"].items():
         total[CLASSES[operator]] += flops // 2
@@ -59,9 +59,11 @@ def test_every_module_gives_its_predicted_shape(name: str) -> None:
     seen: dict[str, tuple[int, ...]] = {}
     for path, child in module.named_modules():
         child.register_forward_hook(
-            lambda _m, _x, y, path=path: seen.__setitem__(path, tuple(y.shape))
+            lambda _m, _x, y, path=path: seen.__setitem__(
+                path, tuple((y[0] if isinstance(y, tuple) else y).shape)
+            )
         )
-    clips = torch.empty((3, *network.facts.input.sizes), device="meta")
+    clips = torch.empty((3, *network.facts.input.dims), device="meta")
     assert run(module, clips).shape == (3, 5)
     for path, _ in leaves(network.graph):
         if path not in seen:

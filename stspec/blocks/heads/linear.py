@@ -1,4 +1,4 @@
-"""Heads: from the trunk to class scores."""
+"""Heads that classify frames, or their average, by one layer."""
 
 from __future__ import annotations
 
@@ -6,24 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stspec.blocks.base import Block
+from stspec.blocks.heads.base import Head, Reduce
 from stspec.graph import Ref, Scope
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.pool import AvgPool3d, Consensus, SpatialPool, TemporalAvgPool
-from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
-Reduce = Literal["average", "maximum"]
-CLASSIFIER = r"^[A-Za-z][A-Za-z0-9_]*(\.\d)?$"
+CLASSIFIER_NAME = r"^[A-Za-z][A-Za-z0-9_]*(\.\d)?$"
 """What a classifier may be called: fc, or classifier.1 as the second of a sequence."""
-
-WindowSizes = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
-
-
-class Head(Block):
-    """Base of all heads; the number of classes comes from the model."""
-
-    classes: int = Field(ge=1, description="number of classes")
 
 
 class LinearHead(Head):
@@ -39,7 +29,7 @@ class LinearHead(Head):
         default="per_frame", description="scores of frames are joined, or their features"
     )
     consensus: Reduce = Field(default="average", description="over frames")
-    name: str = Field(default="fc", pattern=CLASSIFIER, description="parameter key")
+    name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the pool, the classifier and the consensus."""
@@ -69,45 +59,6 @@ def classifier(scope: Scope, x: Ref, name: str, classes: int, dropout: float) ->
         return sub.add(index, linear, y, slot="classifier", roles=roles)
 
     return scope.sub(owner, "sequential", x, build)
-
-
-class WindowHead(Head):
-    """Average over windows of one size, a classifier at every position, then their mean.
-
-    As SlowFast's and X3D's heads (Feichtenhofer et al., ICCV 2019; Feichtenhofer, CVPR 2020): on
-    the model's own clip the window covers the whole map; a larger clip is seen through as many
-    windows as fit, each with scores of its own.
-    """
-
-    kind: ClassVar[str] = "window"
-
-    window: WindowSizes | None = Field(
-        default=None, description="frames, height and width of a window; those of the clip's map"
-    )
-    hidden: int | None = Field(
-        default=None, ge=1, description="width of a layer in front of the classifier"
-    )
-    dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
-    probabilities: Literal["none", "softmax", "sigmoid"] = Field(
-        default="none", description="of every position in front of the mean, in evaluation alone"
-    )
-    name: str = Field(default="fc", pattern=CLASSIFIER, description="parameter key")
-
-    def build(self, scope: Scope, x: Ref) -> Ref:
-        """Write the pool, the hidden layer, the classifier and the mean over positions."""
-        y = scope.add("head_pool", self._pool(), x)
-        if self.hidden is not None:
-            y = scope.add("hidden", Conv2d(width=self.hidden), y)
-            y = scope.add("hidden_relu", scope.defaults.activation(), y)
-        y = scope.add("positions", Positions(), y)
-        y = classifier(scope, y, self.name, self.classes, self.dropout)
-        if self.probabilities != "none":
-            y = scope.add("probabilities", Probabilities(by=self.probabilities), y)
-        return scope.add("position_mean", PositionMean(), y)
-
-    def _pool(self) -> WindowPool:
-        frames, height, width = self.window or (None, None, None)
-        return WindowPool(frames=frames, height=height, width=width)
 
 
 class ConvolutionHead(Head):
@@ -152,8 +103,3 @@ class ConvolutionHead(Head):
             return x
         op_t = TemporalAvgPool(kernel=self.window_t, stride=1, padding=0)
         return scope.add("head_windows", op_t, x)
-
-
-HEADS: dict[str, type[Head]] = {
-    head.kind: head for head in (LinearHead, WindowHead, ConvolutionHead)
-}

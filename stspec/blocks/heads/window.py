@@ -1,0 +1,54 @@
+"""A head that looks at the clip through windows."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from stspec.blocks.heads.base import Head
+from stspec.blocks.heads.linear import CLASSIFIER_NAME, classifier
+from stspec.graph import Ref, Scope
+from stspec.ops.conv import Conv2d
+from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
+
+WindowSizes = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
+
+
+class WindowHead(Head):
+    """Average over windows of one size, a classifier at every position, then their mean.
+
+    As SlowFast's and X3D's heads (Feichtenhofer et al., ICCV 2019; Feichtenhofer, CVPR 2020): on
+    the model's own clip the window covers the whole map; a larger clip is seen through as many
+    windows as fit, each with scores of its own.
+    """
+
+    kind: ClassVar[str] = "window"
+
+    window: WindowSizes | None = Field(
+        default=None, description="frames, height and width of a window; those of the clip's map"
+    )
+    hidden: int | None = Field(
+        default=None, ge=1, description="width of a layer in front of the classifier"
+    )
+    dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
+    probabilities: Literal["none", "softmax", "sigmoid"] = Field(
+        default="none", description="of every position in front of the mean, in evaluation alone"
+    )
+    name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
+
+    def build(self, scope: Scope, x: Ref) -> Ref:
+        """Write the pool, the hidden layer, the classifier and the mean over positions."""
+        y = scope.add("head_pool", self._pool(), x)
+        if self.hidden is not None:
+            y = scope.add("hidden", Conv2d(width=self.hidden), y)
+            y = scope.add("hidden_relu", scope.defaults.activation(), y)
+        y = scope.add("positions", Positions(), y)
+        y = classifier(scope, y, self.name, self.classes, self.dropout)
+        if self.probabilities != "none":
+            y = scope.add("probabilities", Probabilities(by=self.probabilities), y)
+        return scope.add("position_mean", PositionMean(), y)
+
+    def _pool(self) -> WindowPool:
+        frames, height, width = self.window or (None, None, None)
+        return WindowPool(frames=frames, height=height, width=width)
