@@ -12,7 +12,12 @@ from stspec.blocks.mobile import InvertedResidual
 from stspec.blocks.motion import MotionExcitation
 from stspec.blocks.multiscale import MultiscaleBottleneck
 from stspec.blocks.non_local import NonLocal
-from stspec.blocks.residual import Basic, Bottleneck
+from stspec.blocks.residual import (
+    Basic,
+    Bottleneck,
+    PreActivationBasic,
+    PreActivationBottleneck,
+)
 from stspec.blocks.units import ConvSequence, ConvUnit
 
 BLOCKS: dict[str, type[Block]] = {
@@ -21,6 +26,8 @@ BLOCKS: dict[str, type[Block]] = {
         Basic,
         Bottleneck,
         MultiscaleBottleneck,
+        PreActivationBasic,
+        PreActivationBottleneck,
         ConvUnit,
         ConvSequence,
         Inception,

@@ -193,6 +193,8 @@ _KINDS = {
     "fire": "Fire module",
     "inception": "Inception module",
     "non_local": "non-local block",
+    "preactivation_basic": "pre-activation basic block",
+    "preactivation_bottleneck": "pre-activation bottleneck",
 }
 
 

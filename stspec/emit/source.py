@@ -172,6 +172,7 @@ def _describe(plan: ClassPlan) -> str:
         "downsample inception": "Inception module that halves the resolution",
         "basic": "Basic residual block",
         "downsample basic": "Basic residual block with a projected shortcut",
+        "padded basic": "Basic residual block with a shortcut padded by zeros",
         "bottleneck": "Bottleneck residual block",
         "downsample bottleneck": "Bottleneck residual block with a projected shortcut",
         "multiscale bottleneck": "Bottleneck residual block with a cascade of 3x3 convolutions",
@@ -181,6 +182,17 @@ def _describe(plan: ClassPlan) -> str:
         "motion excitation": "Excites channels where neighbouring frames differ",
         "correlation block": "Correlation of reduced features with the previous frame's",
         "spatiotemporal groups": "Spatial and spatio-temporal convolution side by side",
+        "padded bottleneck": "Bottleneck residual block with a shortcut padded by zeros",
+        "preactivation basic": "Residual block, norms first",
+        "downsample preactivation basic": "Residual block, norms first, its shortcut projected",
+        "padded preactivation basic": "Residual block, norms first, its shortcut padded by zeros",
+        "padded preactivation bottleneck": (
+            "Bottleneck residual block, norms first, its shortcut padded by zeros"
+        ),
+        "preactivation bottleneck": "Bottleneck residual block, norms first",
+        "downsample preactivation bottleneck": (
+            "Bottleneck residual block, norms first, its shortcut projected"
+        ),
         "inverted residual": "Inverted residual block",
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",

@@ -80,7 +80,7 @@ class Scope:
         name: str,
         x: Ref,
         *,
-        norm: str,
+        norm: str | None,
         act: str | None = None,
         slot: str | None = None,
         roles: tuple[tuple[str, str], ...] = (),
@@ -91,7 +91,7 @@ class Scope:
         Args:
             name: the convolution's name.
             x: what it reads.
-            norm: the norm's name; left out where the backbone has no norm.
+            norm: the norm's name, if the unit has one; left out where the backbone has none.
             act: the activation's name, if the unit has one.
             slot: what selectors call the convolution; its name by default.
             roles: roles of the convolution's edges.
@@ -100,7 +100,7 @@ class Scope:
         slot = slot or name
         conv.setdefault("bias", self.defaults.conv_bias)
         y = self.add(name, Conv2d(**conv), x, slot=slot, unit=slot, roles=roles)
-        if self.defaults.norm is not None:
+        if norm is not None and self.defaults.norm is not None:
             y = self.add(norm, self.defaults.norm, y, unit=slot)
         if act is not None:
             y = self.add(act, self.defaults.activation(), y, unit=slot)

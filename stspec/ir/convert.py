@@ -15,7 +15,7 @@ from stspec.ir.factorise import factorise
 from stspec.ir.nothing import matches_nothing
 from stspec.ir.replace import replace_by_block
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
-from stspec.ir.select import FAMILIES, Site
+from stspec.ir.select import FAMILIES, Site, sites
 from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Rule, Spec
@@ -42,7 +42,7 @@ def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, in
     for site, values in zip(found, values_along(rule, found), strict=True):
         _check_target(rule, site.node.body)
         if rule.target == "conv2plus1d":
-            edit = _factorising(spec, rule, values, channels[site.path])
+            edit = _factorising(spec, rule, values, _widths(graph, site, values, channels))
         elif _is_block(rule.target):
             if "width" in values:
                 # Sites further up may by now give other channels than they did.
@@ -102,6 +102,19 @@ def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
     return edit
 
 
+def _widths(
+    graph: Graph, site: Site, values: Mapping[str, Any], channels: Mapping[str, int]
+) -> tuple[int, int]:
+    """Return the channels by which an inner width goes: what arrives, and what is given."""
+    arriving, leaving = _around(site, channels)
+    if values.get("width") == "match_block":
+        *owners, _ = site.path.split(".")
+        paths = (".".join(owners[:depth]) for depth in range(1, len(owners) + 1))
+        blocks = [s for s in sites(graph) if s.path in set(paths) and s.node.tags.block is not None]
+        arriving = _around(blocks[-1], channels)[0] if blocks else arriving
+    return arriving, leaving
+
+
 def _around(site: Site, channels: Mapping[str, int]) -> tuple[int, int]:
     """Return the channels that a site's operator reads and gives."""
     scope = site.path.rpartition(".")[0]
@@ -120,10 +133,12 @@ def _replacing(
     return edit
 
 
-def _factorising(spec: Spec, rule: Rule, values: Mapping[str, Any], width: int) -> Edit:
+def _factorising(
+    spec: Spec, rule: Rule, values: Mapping[str, Any], widths: tuple[int, int]
+) -> Edit:
     defaults = backbone_defaults(spec)
 
     def edit(owner: Graph, node: Node) -> Graph:
-        return factorise(owner, node, rule, values, defaults, width)
+        return factorise(owner, node, rule, values, defaults, *widths)
 
     return edit

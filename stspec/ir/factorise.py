@@ -8,6 +8,7 @@ from typing import Any
 
 from stspec.graph import Defaults, Graph, Node, Tags
 from stspec.ir.edit import free_name, rewired
+from stspec.ir.rule import error
 from stspec.ops.activation import Activation
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.norm import BatchNorm
@@ -20,6 +21,7 @@ def factorise(
     rule: Rule,
     values: Mapping[str, Any],
     defaults: Defaults,
+    arriving: int,
     width: int,
 ) -> Graph:
     """Let a unit be followed by a temporal one; between them stand norm and activation.
@@ -34,7 +36,11 @@ def factorise(
         rule: the rule that asks for it.
         values: the rule's fields at this site.
         defaults: norm and activation of the backbone.
+        arriving: channels that the convolution reads, or its block where widths go by blocks.
         width: channels that the convolution gives out.
+
+    Raises:
+        SpecError: if no inner width is what the rule asks for.
     """
     conv = node.body
     assert isinstance(conv, Conv2d)
@@ -43,8 +49,9 @@ def factorise(
     unit = _unit(owner, node)
     ends = any(n.tags.ends == slot for n in unit)
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
+    front = _norm_in_front(owner, node) if len(unit) == 1 else None
     act = next((n for n in unit if isinstance(n.body, Activation)), None)
-    middle = None if values.get("width", "out") == "out" else values["width"]
+    middle = _inner_width(rule, conv, values, arriving, width)
     spatial = conv if middle is None else conv.model_copy(update={"width": middle})
     temporal = Conv3d(
         width=None if conv.width is None and middle is None else width,
@@ -58,6 +65,9 @@ def factorise(
     made: list[Node] = [replace(node, body=spatial).tagged(rule=rule.path)]
     if norm is not None:
         made.append(norm.tagged(ends=None))
+    if front is not None:
+        name = free_name(owner, f"{front.name}_t")
+        made.append(_chain(made, name, front.body, Tags(unit=slot, rule=rule.path)))
     made.append(_chain(made, names["act"], inner, Tags(unit=slot)))
     made.append(_chain(made, names["conv_t"], temporal, tags))
     rest = replace(tags, slot=None)
@@ -73,6 +83,32 @@ def factorise(
     return _replace_unit(owner, unit, made)
 
 
+def _inner_width(
+    rule: Rule, conv: Conv2d, values: Mapping[str, Any], arriving: int, width: int
+) -> int | None:
+    """Return the channels between the two convolutions; None for as many as come out.
+
+    To match is to have as many weights as the 3D convolution (Tran et al., CVPR 2018): M of
+    k*k*I*M + t*M*O = t*k*k*I*O, rounded down, for I channels in, O out and t frames.
+    """
+    asked = values.get("width", "out")
+    if asked == "out" or isinstance(asked, int):
+        return None if asked == "out" else int(asked)
+    if _is_depthwise(conv, values):
+        raise error(
+            rule,
+            "bad-conversion",
+            f"rule '{rule.name}' matches widths of depth-wise convolutions, which keep theirs",
+            f"{rule.keys.to} of depth-wise convolutions",
+            "say `width: out`",
+        )
+    time, groups = int(values.get("kernel_t", 3)), conv.group_count(arriving)
+    space = conv.kernel * conv.kernel * arriving
+    # Groups divide the weights of the 3D convolution and of the spatial one alike.
+    found = time * space * width // (space + time * width * groups)
+    return max(groups, found // groups * groups)
+
+
 def _is_depthwise(conv: Conv2d, values: Mapping[str, Any]) -> bool:
     asked: bool | None = values.get("depthwise")
     return conv.groups == "depthwise" if asked is None else asked
@@ -86,6 +122,18 @@ def _unit(owner: Graph, node: Node) -> list[Node]:
         same = [n for n in following if n.tags.unit is not None and n.tags.unit == node.tags.unit]
         unit += [n for n in same if isinstance(n.body, kind)]
     return unit
+
+
+def _norm_in_front(owner: Graph, node: Node) -> Node | None:
+    """Return the norm of a convolution whose norm and activation stand in front of it."""
+    above: list[Node] = []
+    for kind in (Activation, BatchNorm):
+        reader = above[-1] if above else node
+        found = next((n for n in owner.nodes if n.name in reader.inputs), None)
+        if found is None or not isinstance(found.body, kind) or found.tags.unit is not None:
+            return None
+        above.append(found)
+    return above[-1]
 
 
 def _without_end(node: Node) -> Node:

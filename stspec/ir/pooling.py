@@ -108,9 +108,10 @@ def _stride(spec: Spec, path: str, pooling: Pooling, owner: Graph, node: Node) -
         )
     if isinstance(body, Conv3d | Pool3d):
         update: dict[str, object] = {"stride_t": pooling.stride}
-        if isinstance(body, Pool3d) and body.kernel_t == 1 and pooling.kernel > 1:
-            by_size = body.padding == "same"
-            padding = 0 if by_size else (pooling.kernel - 1) // 2
+        # A pool of one pixel skips positions, and skips frames then.
+        looks = isinstance(body, Pool3d) and body.kernel > 1
+        if looks and body.kernel_t == 1 and pooling.kernel > 1:
+            padding = 0 if body.padding == "same" else (pooling.kernel - 1) // 2
             update |= {"kernel_t": pooling.kernel, "padding_t": padding}
         new = body.model_copy(update=update)
         if isinstance(body, MaxPool3d) and pooling.op == "avg":

@@ -1,4 +1,4 @@
-"""Operators that join several values, and take them apart."""
+"""Operators that join several values, take them apart, or make them fit to be joined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.ops.base import Op, Shape, ShapeError, Site
+from stspec.ops.base import Op, Shape, ShapeError, Site, trunk
 
 
 class Add(Op):
@@ -76,3 +76,27 @@ class Chunk(Op):
     def function(self, site: Site) -> str:
         """Return a view of the channels."""
         return f"{{0}}.chunk({self.parts}, 1)[{self.index}]"
+
+
+class PadChannels(Op):
+    """Channels of zeros behind those that arrive (He et al., CVPR 2016, shortcut A)."""
+
+    kind: ClassVar[str] = "pad_channels"
+
+    width: int = Field(ge=1, description="output channels")
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        """Return the width."""
+        return self.width
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the same positions with more channels."""
+        trunk(inputs[0], self.kind)
+        if inputs[0].channels > self.width:
+            raise ShapeError(f"cannot pad {inputs[0].channels} channels to {self.width}", "width")
+        return inputs[0].with_channels(self.width)
+
+    def function(self, site: Site) -> str:
+        """Return F.pad, whose sizes go from the last axis to that of channels."""
+        zeros = "0, " * (2 * (3 if site.layout == "clip" else 2) + 1)
+        return f"F.pad({{0}}, ({zeros}{self.width - site.inputs[0].channels}))"

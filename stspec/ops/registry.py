@@ -72,6 +72,7 @@ _BUILT_IN: tuple[type[Op], ...] = (
     gate.Average,
     gate.TemporalDifference,
     gate.Resize,
+    join.PadChannels,
     temporal.TemporalAggregation,
     correlation.Correlation,
     temporal.TemporalConv,

@@ -45,14 +45,19 @@ class EachKeys(BaseModel):
     )
 
 
+InnerWidth = Annotated[int, Field(ge=1)] | Literal["out", "match_conv", "match_block"]
+
+
 class Conv2Plus1dFields(BaseModel):
     """A spatial convolution, norm and activation, then a temporal convolution."""
 
     model_config = FROZEN
 
     kernel_t: int = Field(default=3, ge=1, description="temporal kernel")
-    width: int | Literal["out"] = Field(
-        default="out", description="channels between the two; as many as come out"
+    width: InnerWidth = Field(
+        default="out",
+        description="channels between the two: a number, as many as come out, or as many as make "
+        "both cost what a 3D one would, for every convolution or once for its block",
     )
     depthwise: bool | None = Field(
         default=None,

@@ -170,7 +170,7 @@ def _stride(space: int, time: int) -> str:
 
 
 def _kind(graph: Graph) -> str:
-    return graph.kind.removeprefix("downsample_").replace("_", " ")
+    return graph.kind.removeprefix("downsample_").removeprefix("padded_").replace("_", " ")
 
 
 def emphasis(node: Node) -> Emphasis:
