@@ -109,8 +109,8 @@ def _widths(
     arriving, leaving = _around(site, channels)
     if values.get("width") == "match_block":
         *owners, _ = site.path.split(".")
-        paths = (".".join(owners[:depth]) for depth in range(1, len(owners) + 1))
-        blocks = [s for s in sites(graph) if s.path in set(paths) and s.node.tags.block is not None]
+        paths = {".".join(owners[:depth]) for depth in range(1, len(owners) + 1)}
+        blocks = [s for s in sites(graph) if s.path in paths and s.node.tags.block is not None]
         arriving = _around(blocks[-1], channels)[0] if blocks else arriving
     return arriving, leaving
 
