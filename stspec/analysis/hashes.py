@@ -46,7 +46,7 @@ def hashes(spec: Spec, graph: Graph, facts: Facts) -> Hashes:
     ]
     return Hashes(
         digest(canonical),
-        digest([roles, spec.policy.inflate, spec.model.weights]),
+        digest([roles, *(p.policy.inflate for p in spec.pathways), spec.model.weights]),
         digest(to_plain(spec.tree)),
     )
 

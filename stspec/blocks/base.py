@@ -21,6 +21,8 @@ class Block(BaseModel):
     """Roles of the block's own edges."""
     core: ClassVar[str | None] = None
     """Path of the convolution that takes over the weights of one that the block replaces."""
+    channel_fields: ClassVar[tuple[str, ...]] = ("width",)
+    """Fields that count channels, which a backbone's width factor scales."""
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the block's nodes into a scope and return its output.

@@ -16,6 +16,7 @@ class Fire(Block):
 
     kind: ClassVar[str] = "fire"
     roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
+    channel_fields: ClassVar[tuple[str, ...]] = ("squeeze", "expand")
 
     squeeze: int = Field(ge=1, description="channels of the squeeze")
     expand: int = Field(ge=1, description="channels of each expansion")

@@ -25,6 +25,7 @@ class Inception(Block):
 
     kind: ClassVar[str] = "inception"
     roles: ClassVar[tuple[tuple[str, str], ...]] = MODULE_INPUT
+    channel_fields: ClassVar[tuple[str, ...]] = ("branch1", "branch2", "branch3", "branch4")
 
     branch1: int | None = Field(default=None, ge=1, description="width of the 1x1 branch")
     branch2: list[Width] = Field(min_length=2, max_length=16, description="widths: 1x1, then 3x3")

@@ -8,6 +8,7 @@ from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
 from stspec.blocks.groups import SpatiotemporalGroups
 from stspec.blocks.inception import Inception
+from stspec.blocks.lateral import TemporalLateral
 from stspec.blocks.mobile import InvertedResidual
 from stspec.blocks.motion import MotionExcitation
 from stspec.blocks.multiscale import MultiscaleBottleneck
@@ -38,5 +39,6 @@ BLOCKS: dict[str, type[Block]] = {
         Excitation,
         CorrelationBlock,
         SpatiotemporalGroups,
+        TemporalLateral,
     )
 }

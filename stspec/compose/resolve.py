@@ -23,6 +23,7 @@ from stspec.source.nodes import MAX_DEPTH, describe
 from stspec.source.python import caller_span
 
 REFERENCES: tuple[Kind, ...] = ("backbone", "policy")
+PATHWAYS = "pathways"
 # Keys that a file may have but its children do not inherit.
 _OWN = ("about", "extends", "variants")
 # Keys that neither a variant nor an override can set.
@@ -118,9 +119,7 @@ class _Resolver:
                 message = f"`{head.value}` cannot be overridden"
                 self._note("fixed-key", message, head.span, "not a setting")
                 return tree
-            below = change.path[1:]
-            names_file = not below or (len(below) == 1 and below[0].value == "extends")
-            if head.value in REFERENCES and names_file:
+            if _sets_file(change) and not is_null(change.value):
                 return self._over(tree, _nest(change.path, change.value))
             return put(tree, change)
         except SpecError as error:
@@ -224,7 +223,27 @@ class _Resolver:
         return _named(whole, path.stem, first=True)
 
     def _over(self, parent: Mapping, child: Mapping) -> Mapping:
-        """`child` over `parent` where `policy` and `backbone` may name files."""
+        """`child` over `parent` where `policy` and `backbone` may name files, pathways' too."""
+        parent, child = self._referring(parent, child)
+        key, beside = child.key(PATHWAYS), child.get(PATHWAYS)
+        if key is not None and isinstance(beside, Mapping):
+            before = parent.get(PATHWAYS)
+            for name, stack in beside.entries:
+                own = before.get(str(name.value)) if isinstance(before, Mapping) else None
+                if not isinstance(stack, Mapping):
+                    continue
+                empty = Mapping((), stack.span)
+                own, stack = self._referring(own if isinstance(own, Mapping) else empty, stack)
+                beside = beside.with_entry(name, stack)
+                if isinstance(before, Mapping) and str(name.value) in before:
+                    before = before.with_entry(name, own)
+            child = child.with_entry(key, beside)
+            if isinstance(before, Mapping):
+                parent = parent.with_entry(key, before)
+        return merge(parent, child)
+
+    def _referring(self, parent: Mapping, child: Mapping) -> tuple[Mapping, Mapping]:
+        """Both, with what their `policy` and `backbone` name in place."""
         for kind in REFERENCES:
             key, value = child.key(kind), child.get(kind)
             if key is None or value is None or is_null(value):
@@ -235,7 +254,7 @@ class _Resolver:
                 if names_a_file(value) and kind in parent:
                     parent = parent.with_entry(key, expanded)
                 child = child.with_entry(key, expanded)
-        return merge(parent, child)
+        return parent, child
 
     def _expand(self, kind: Kind, value: Node) -> Node | None:
         """What a string or a mapping with `extends` stands for; None where that is unknown."""
@@ -302,6 +321,14 @@ class _Resolver:
 
     def _note(self, code: str, message: str, span: Span, label: str) -> None:
         self.errors.append(Diagnostic(code, message, (Label(span, label),)))
+
+
+def _sets_file(change: Override) -> bool:
+    """Whether an override sets a whole `policy` or `backbone`, of the trunk or of a pathway."""
+    names = [str(segment.value) for segment in change.path]
+    if names[0] == PATHWAYS:
+        names = names[2:]
+    return bool(names) and names[0] in REFERENCES and names[1:] in ([], ["extends"])
 
 
 def names_a_file(value: Node) -> bool:

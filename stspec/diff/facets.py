@@ -10,7 +10,7 @@ from stspec.diff.canonical import STILL, canonical, canonical_op
 from stspec.diff.figures import plural
 from stspec.diff.words import block_words, kernel_text, op_words
 from stspec.graph import Graph
-from stspec.graph.model import leaves, rules_of, taken_over
+from stspec.graph.model import leaves, pathway_at, rules_of, taken_over
 from stspec.ir.build import build_image_model
 from stspec.network import Network
 from stspec.ops.base import Op, Shape
@@ -274,23 +274,21 @@ def _levels(reading: Reading, site: Site) -> Iterator[int]:
 
 def _inflation(reading: Reading) -> str:
     """Return how 2D kernels fill those that look along time."""
-    policy = reading.spec.policy.inflate
-    own = {rule.path: rule.keys.inflate for rule in reading.spec.rules}
     ways: dict[str, int] = {}
     for site in reading.trunk():
         op = reading.flat(site)
         if isinstance(op, Conv2d) and op.window().time.kernel > 1 and reading.exists_in_2d(site):
-            way = own.get(reading.rules.get(site.path, "")) or policy
+            pathway = pathway_at(reading.network.graph, site.path)
+            way = reading.spec.inflation(pathway, reading.rules.get(site.path))
             ways[way] = ways.get(way, 0) + 1
     told = [f"{way.replace('_', ' ')} ({plural(n, 'kernel')})" for way, n in ways.items()]
     return ", ".join(told) or "nothing to inflate"
 
 
 def _head(reading: Reading) -> str:
-    layers = {layer.name for layer in reading.spec.layers}
     words: list[str] = []
     for node in reading.network.graph.nodes:
-        if node.name in layers or (node.tags.rule and not node.tags.head):
+        if not node.tags.head:
             continue
         body = node.body
         ops = [body] if isinstance(body, Op) else [n.body for _, n in leaves(body)]

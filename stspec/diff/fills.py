@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from stspec.graph.model import rules_of
+from stspec.graph.model import pathway_at, rules_of
 from stspec.network import Network
 
 How = Literal["as it is", "reshaped", "inflated", "adapted", "from scratch", "does not fit"]
@@ -115,11 +115,13 @@ def _without_ones(shape: Shape) -> Shape:
 
 def _ways(network: Network) -> dict[str, str]:
     """Return how every weight is inflated: as its rule says, else as the policy does."""
-    policy = network.spec.policy.inflate
-    own = {rule.path: rule.keys.inflate or policy for rule in network.spec.rules}
-    moved, rules = network.image_keys, rules_of(network.graph)
+    spec, graph = network.spec, network.graph
+    moved, rules = network.image_keys, rules_of(graph)
     weights = ((fact.path, f"{fact.path}.weight") for fact in network.facts.operators())
-    return {moved.get(key, key): own.get(rules.get(path, ""), policy) for path, key in weights}
+    return {
+        moved.get(key, key): spec.inflation(pathway_at(graph, path), rules.get(path))
+        for path, key in weights
+    }
 
 
 def shares(found: Iterable[Tensor], *, back: bool = False) -> dict[str, Share]:

@@ -87,7 +87,8 @@ class Constructor:
         """Return the whole model as one instance."""
         features = not self.facts.input.is_trunk
         boundary = Boundary("clip" if features else entry_layout(graph), "clip")
-        return self._instance(graph, "", boundary, {"x": "features" if features else "x"})
+        name = "features" if features else input_name(graph)
+        return self._instance(graph, "", boundary, {"x": name})
 
     def _instance(
         self, graph: Graph, prefix: str, boundary: Boundary, names: dict[str, str]
@@ -141,6 +142,11 @@ def _is_member(body: Op | Graph, layout: Layout) -> bool:
         return True
     is_module = type(body).layer is not Op.layer or isinstance(body, Activation)
     return is_module and not body.result() and body.layout in (None, layout)
+
+
+def input_name(graph: Graph) -> str:
+    """Return what a model's input is called: where several nodes read it, it keeps its name."""
+    return "x" if len(graph.consumers("x")) <= 1 else "clip"
 
 
 def entry_layout(graph: Graph) -> Layout:

@@ -12,7 +12,7 @@ from stspec import __version__
 from stspec.compose.locate import data_root
 from stspec.diagnostics.cells import width_of
 from stspec.emit.classes import ClassPlan, Planner, inserted
-from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, layers_of
+from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, input_name, layers_of
 from stspec.emit.library import definitions, template_path
 from stspec.emit.naming import class_name
 from stspec.emit.render import FOLD_TIME, UNFOLD_TIME, ClassText, ClassWriter, library
@@ -236,7 +236,7 @@ def _is_classifier(model: ClassPlan, slot: Slot) -> bool:
 
 
 def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: Graph) -> ClassText:
-    entry = _entry(facts.input, entry_layout(graph))
+    entry = _entry(facts.input, entry_layout(graph), input_name(graph))
     title = plain(spec.model.title or "", 60) or plan.name
     is_clip = facts.input.is_trunk
     what = "clips" if is_clip else "features"
@@ -251,17 +251,17 @@ def _model(spec: Spec, plan: ClassPlan, planner: Planner, facts: Facts, graph: G
     )
 
 
-def _entry(shape: Shape, layout: Layout) -> list[str]:
+def _entry(shape: Shape, layout: Layout, name: str) -> list[str]:
     """Return forward's first statements: the clip as the first operator wants it."""
     if not shape.is_trunk:
         return []
     if layout == "frames":
         folded = f"(N*{shape.frames}, {shape.channels}, {shape.height}, {shape.width})"
         return [
-            f"x = clip.transpose(1, 2).flatten(0, 1)  # {folded}",
-            "x = x.contiguous(memory_format=torch.channels_last)",
+            f"{name} = clip.transpose(1, 2).flatten(0, 1)  # {folded}",
+            f"{name} = {name}.contiguous(memory_format=torch.channels_last)",
         ]
-    return ["x = clip.contiguous(memory_format=torch.channels_last_3d)"]
+    return [f"{name} = clip.contiguous(memory_format=torch.channels_last_3d)"]
 
 
 MEMORY_FORMATS = {"nn.Conv2d": "torch.channels_last", "nn.Conv3d": "torch.channels_last_3d"}

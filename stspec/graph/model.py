@@ -37,6 +37,8 @@ class Tags:
     """Path, within a block that stands in a convolution's place, of what takes its weights."""
     head: bool = False
     """Whether it belongs to the head, whose maps are no trunk's."""
+    pathway: str | None = None
+    """The pathway that it belongs to, where that is not the trunk; on a model's own nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ def rules_of(graph: Graph) -> dict[str, str]:
         if rule is not None:
             found[path] = rule
     return found
+
+
+def pathway_at(graph: Graph, path: str) -> str | None:
+    """Return the pathway of a node of a model; None is the trunk."""
+    return graph.node(path.partition(".")[0]).tags.pathway
 
 
 def channel_map(graph: Graph, channels: Sequence[int], prefix: str = "") -> dict[str, int]:

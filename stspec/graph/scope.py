@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -46,6 +47,12 @@ class Scope:
     def x(self) -> Ref:
         """Return the first input."""
         return self.inputs[0]
+
+    def under(self, defaults: Defaults) -> Scope:
+        """Return the same graph under other defaults: what either writes, both hold."""
+        other = copy(self)
+        other.defaults = defaults
+        return other
 
     def add(self, name: str, op: Op, *inputs: Ref, **tags: Any) -> Ref:
         """Add an operator and return its value."""
@@ -123,10 +130,10 @@ class Scope:
                 self._nodes[index] = node.tagged(roles=node.tags.roles + roles)
         return ref
 
-    def head(self, build: Callable[[Scope, Ref], Ref], x: Ref) -> Ref:
-        """Let a head write its nodes behind the trunk's."""
+    def head(self, build: Callable[..., Ref], *read: Ref) -> Ref:
+        """Let a head write its nodes behind those of the pathways."""
         behind = len(self._nodes)
-        out = build(self, x)
+        out = build(self, *read)
         self._nodes[behind:] = [node.tagged(head=True) for node in self._nodes[behind:]]
         return out
 

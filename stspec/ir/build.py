@@ -1,117 +1,22 @@
-"""Backbone and head as a graph, before any policy; then the policy."""
+"""Backbones and head as a graph, before any policy; then the policies."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
-from stspec.blocks.base import Block
-from stspec.graph import Graph, Ref, Scope
-from stspec.ir.defaults import backbone_defaults
+from stspec.graph import Graph
+from stspec.ir.pathways import Assembly
 from stspec.ir.policy import apply_policy
-from stspec.ops.activation import Activation
-from stspec.ops.base import Op
-from stspec.ops.conv import Conv2d
-from stspec.ops.norm import BatchNorm
-from stspec.schema.spec import Layer, Spec
-
-INPUT_ROLES = frozenset({"residual_start", "module_input"})
-"""Roles that name the edge in front of a node; all others name the edge behind it."""
+from stspec.schema.spec import Spec
 
 
 def build(spec: Spec) -> Graph:
     """Return the model's graph.
 
     Raises:
-        SpecError: if a rule of the policy cannot be applied.
+        SpecError: if a rule of a policy cannot be applied, or pathways wait for one another.
     """
     return apply_policy(spec, build_image_model(spec))
 
 
 def build_image_model(spec: Spec) -> Graph:
-    """Return backbone and head before the policy: the model without any notion of time."""
-    scope = Scope("model", [spec.model.clip.shape.channels], backbone_defaults(spec))
-    builder = _Builder(scope)
-    x = scope.x
-    for layer in spec.layers:
-        x = builder.layer(layer, x)
-    if spec.head is not None:
-        x = scope.head(spec.head.build, x)
-    return scope.finish(x)
-
-
-class _Builder:
-    """Writes a backbone's layers into a scope, counting the blocks of every stage."""
-
-    def __init__(self, scope: Scope, blocks: Counter[int | None] | None = None) -> None:
-        self.scope = scope
-        self.blocks: Counter[int | None] = Counter() if blocks is None else blocks
-        self.unit: str | None = None
-
-    def layer(self, layer: Layer, x: Ref) -> Ref:
-        """Write one layer and return its value."""
-        tags = {"stage": layer.keys.stage, "roles": roles_of(layer.keys.role)}
-        if isinstance(layer.body, tuple):
-            return self._sequence(layer.name, layer.body, x, tags)
-        if issubclass(layer.body, Op):
-            return self._op(layer.name, layer.body(**layer.values), x, tags)
-        if "repeat" in layer.keys.model_fields_set:
-            return self._sequence(layer.name, (layer,), x, tags)
-        return self._block(layer.name, layer.body(**layer.values), x, tags)
-
-    def _op(self, name: str, op: Op, x: Ref, tags: dict[str, Any]) -> Ref:
-        if isinstance(op, Conv2d):
-            self.unit = name
-            return self.scope.add(name, op, x, slot=name, unit=name, ends=name, **tags)
-        if isinstance(op, BatchNorm | Activation) and self.unit is not None:
-            self.scope.move_end(self.unit)
-            return self.scope.add(name, op, x, unit=self.unit, ends=self.unit, **tags)
-        self.unit = None
-        return self.scope.add(name, op, x, **tags)
-
-    def _block(self, name: str, block: Block, x: Ref, tags: dict[str, Any]) -> Ref:
-        self.unit = None
-        graph, channels = block.graph(x.channels, self.scope.defaults)
-        stage = tags["stage"]
-        index = self.blocks[stage]
-        self.blocks[stage] += 1
-        tags = {**tags, "roles": (*tags["roles"], *block.roles), "block": index}
-        return self.scope.nest(name, graph, channels, x, **tags)
-
-    def _sequence(self, name: str, layers: tuple[Layer, ...], x: Ref, tags: dict[str, Any]) -> Ref:
-        self.unit = None
-
-        def build(scope: Scope, y: Ref) -> Ref:
-            inner = _Builder(scope, self.blocks)
-            index = 0
-            for layer in layers:
-                # A stage's roles stand on the stage, those of a numbered layer on its first block.
-                roles = () if tags["roles"] else roles_of(layer.keys.role)
-                for values in _repeated(layer):
-                    y = inner.numbered(str(index), layer, values, y, roles)
-                    roles, index = (), index + 1
-            return y
-
-        return self.scope.sub(name, "sequential", x, build, **tags)
-
-    def numbered(
-        self, name: str, layer: Layer, values: dict[str, Any], x: Ref, roles: tuple[Any, ...]
-    ) -> Ref:
-        """Write one member of a sequence."""
-        assert not isinstance(layer.body, tuple)
-        tags = {"stage": layer.keys.stage, "roles": roles}
-        if issubclass(layer.body, Op):
-            return self._op(name, layer.body(**values), x, tags)
-        return self._block(name, layer.body(**values), x, tags)
-
-
-def _repeated(layer: Layer) -> list[dict[str, Any]]:
-    """Return each block's fields; a stage's stride belongs to its first block."""
-    first = dict(layer.values)
-    rest = {k: v for k, v in first.items() if k != "stride"}
-    return [first] + [rest] * (layer.keys.repeat - 1)
-
-
-def roles_of(names: Any) -> tuple[tuple[str, str], ...]:
-    """Return roles with the edge that each names."""
-    return tuple((name, "input" if name in INPUT_ROLES else "output") for name in names)
+    """Return backbones and head before the policies: the model without any notion of time."""
+    return Assembly(spec).graph()

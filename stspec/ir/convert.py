@@ -18,12 +18,14 @@ from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import FAMILIES, Site, sites
 from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
-from stspec.schema.spec import Rule, Spec
+from stspec.schema.spec import Pathway, Rule, Spec
 
 Edit = Callable[[Graph, Node], Graph]
 
 
-def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:
+def convert(
+    spec: Spec, pathway: Pathway, rule: Rule, graph: Graph, edits: int
+) -> tuple[Graph, int]:
     """Return the graph with a rule's sites converted, and their number.
 
     Raises:
@@ -31,23 +33,23 @@ def convert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, in
     """
     where = rule.keys.where
     assert where is not None
-    found = [s for s in found_by(where, graph) if isinstance(s.node.body, Op)]
+    found = [s for s in found_by(where, graph, pathway.name) if isinstance(s.node.body, Op)]
     if where.op is None:
         # Without a word on operators, a rule on the way to a convolution means convolutions.
         found = [s for s in found if _alike(s.node.body, rule.target)]
     if not found:
-        raise matches_nothing(rule, where, graph)
+        raise matches_nothing(rule, where, graph, pathway.name)
     check_bounds(rule, edits + len(found))
     channels = channel_map(graph, [spec.model.clip.shape.channels])
     for site, values in zip(found, values_along(rule, found), strict=True):
         _check_target(rule, site.node.body)
         if rule.target == "conv2plus1d":
-            edit = _factorising(spec, rule, values, _widths(graph, site, values, channels))
+            edit = _factorising(pathway, rule, values, _widths(graph, site, values, channels))
         elif _is_block(rule.target):
             if "width" in values:
                 # Sites further up may by now give other channels than they did.
-                channels = channel_map(graph, [spec.model.clip.channels])
-            edit = _replacing(spec, rule, values, _around(site, channels))
+                channels = channel_map(graph, [spec.model.clip.shape.channels])
+            edit = _replacing(pathway, rule, values, _around(site, channels))
         else:
             edit = _converting(rule, values)
         graph = edit_owner(graph, site.path, edit)
@@ -123,9 +125,9 @@ def _around(site: Site, channels: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _replacing(
-    spec: Spec, rule: Rule, values: Mapping[str, Any], channels: tuple[int, int]
+    pathway: Pathway, rule: Rule, values: Mapping[str, Any], channels: tuple[int, int]
 ) -> Edit:
-    defaults = backbone_defaults(spec)
+    defaults = backbone_defaults(pathway.backbone)
 
     def edit(owner: Graph, node: Node) -> Graph:
         return replace_by_block(owner, node, rule, values, defaults, channels)
@@ -134,9 +136,9 @@ def _replacing(
 
 
 def _factorising(
-    spec: Spec, rule: Rule, values: Mapping[str, Any], widths: tuple[int, int]
+    pathway: Pathway, rule: Rule, values: Mapping[str, Any], widths: tuple[int, int]
 ) -> Edit:
-    defaults = backbone_defaults(spec)
+    defaults = backbone_defaults(pathway.backbone)
 
     def edit(owner: Graph, node: Node) -> Graph:
         return factorise(owner, node, rule, values, defaults, *widths)

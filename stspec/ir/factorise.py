@@ -44,8 +44,7 @@ def factorise(
     """
     conv = node.body
     assert isinstance(conv, Conv2d)
-    slot = node.tags.slot
-    second = f"{slot or node.name}_t"
+    slot = node.tags.unit
     unit = _unit(owner, node)
     ends = any(n.tags.ends == slot for n in unit)
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
@@ -60,15 +59,17 @@ def factorise(
         bias=values.get("bias", False),
     )
     names = _names(owner, unit, norm is not None, act is not None)
-    tags = Tags(slot=second, unit=second, rule=rule.path)
+    where = Tags(pathway=node.tags.pathway, value=node.tags.value)
+    second, its_unit = f"{node.tags.slot or node.name}_t", f"{slot or node.name}_t"
+    tags = replace(where, slot=second, unit=its_unit, rule=rule.path)
     inner = act.body if act is not None else defaults.activation()
     made: list[Node] = [replace(node, body=spatial).tagged(rule=rule.path)]
     if norm is not None:
         made.append(norm.tagged(ends=None))
     if front is not None:
         name = free_name(owner, f"{front.name}_t")
-        made.append(_chain(made, name, front.body, Tags(unit=slot, rule=rule.path)))
-    made.append(_chain(made, names["act"], inner, Tags(unit=slot)))
+        made.append(_chain(made, name, front.body, replace(where, unit=slot, rule=rule.path)))
+    made.append(_chain(made, names["act"], inner, replace(where, unit=slot)))
     made.append(_chain(made, names["conv_t"], temporal, tags))
     rest = replace(tags, slot=None)
     if norm is not None:

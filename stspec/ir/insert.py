@@ -14,12 +14,12 @@ from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import Site
 from stspec.ops.base import Op, ShapeError
 from stspec.schema.models import Selector
-from stspec.schema.spec import Rule, Spec
+from stspec.schema.spec import Pathway, Rule, Spec
 
 Edit = Callable[[Graph, Node], Graph]
 
 
-def insert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:
+def insert(spec: Spec, pathway: Pathway, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:
     """Return the graph with a rule's operator inserted at its sites, and their number.
 
     Raises:
@@ -27,14 +27,16 @@ def insert(spec: Spec, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int
     """
     at = rule.keys.at
     assert at is not None
-    found = [(site, side) for site in found_by(at, graph) for side in _sides(at, site)]
+    found = [
+        (site, side) for site in found_by(at, graph, pathway.name) for side in _sides(at, site)
+    ]
     if not found:
-        raise matches_nothing(rule, at, graph)
+        raise matches_nothing(rule, at, graph, pathway.name)
     check_bounds(rule, edits + len(found))
     values = values_along(rule, [site for site, _ in found])
     channels = channel_map(graph, [spec.model.clip.shape.channels])
     for (site, side), fields in zip(found, values, strict=True):
-        body = _body(spec, rule, fields, channels[_read_at(graph, site, side)])
+        body = _body(pathway, rule, fields, channels[_read_at(graph, site, side)])
         graph = edit_owner(graph, site.path, _inserting(rule, side, body))
     return graph, len(found)
 
@@ -72,9 +74,9 @@ def _read_at(graph: Graph, site: Site, side: str) -> str:
 
 def unit_end(owner: Graph, node: Node) -> Node:
     """Return the last node of a convolution's unit."""
-    if node.tags.slot is None:
+    if node.tags.unit is None:
         return node
-    return next((n for n in owner.nodes if n.tags.ends == node.tags.slot), node)
+    return next((n for n in owner.nodes if n.tags.ends == node.tags.unit), node)
 
 
 def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
@@ -82,11 +84,23 @@ def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
         if side == "unit":
             node = unit_end(owner, node)
         beside_graph = isinstance(node.body, Graph) and side != "entry" and not node.tags.slot
-        name = f"{node.name}_{rule.name}" if beside_graph else rule.name
-        new = Node(free_name(owner, name), body, (), Tags(rule=rule.path, stage=node.tags.stage))
+        name = f"{node.name}_{rule.name}" if beside_graph else pathway_prefix(node) + rule.name
+        new = Node(free_name(owner, name), body, (), beside(node, rule.path))
         return INSERTS[side](owner, node, new)
 
     return edit
+
+
+def pathway_prefix(node: Node) -> str:
+    """Return what stands in front of the names of a pathway's nodes."""
+    return f"{node.tags.pathway}_" if node.tags.pathway else ""
+
+
+def beside(node: Node, rule: str) -> Tags:
+    """Return the tags of what a rule puts beside a node: its stage and its pathway."""
+    tags = node.tags
+    value = tags.value if tags.pathway else None
+    return Tags(rule=rule, stage=tags.stage, pathway=tags.pathway, value=value)
 
 
 INSERTS = {
@@ -97,13 +111,13 @@ INSERTS = {
 }
 
 
-def _body(spec: Spec, rule: Rule, values: Mapping[str, Any], channels: int) -> Op | Graph:
+def _body(pathway: Pathway, rule: Rule, values: Mapping[str, Any], channels: int) -> Op | Graph:
     assert isinstance(rule.target, type)
     made = make(rule, rule.target, values)
     if isinstance(made, Op):
         return made
     try:
-        graph, _ = made.graph(channels, backbone_defaults(spec))
+        graph, _ = made.graph(channels, backbone_defaults(pathway.backbone))
     except ShapeError as refused:
         message = f"rule '{rule.name}' cannot put {made.kind} there: {refused}"
         raise error(rule, "impossible-shape", message, "inserted here") from refused

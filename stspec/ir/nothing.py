@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.graph import Graph
-from stspec.ir.select import FAMILIES, Site, matches, sites
+from stspec.ir.select import FAMILIES, Site, matches, sites_of
 from stspec.ops.base import Op
 from stspec.schema.models import Selector
 from stspec.schema.rules import Rule
 from stspec.source.nodes import Mapping, Node
 
 
-def matches_nothing(rule: Rule, selector: Selector, graph: Graph) -> SpecError:
-    """Return the diagnosis of a rule whose selector matches nothing."""
+def matches_nothing(rule: Rule, selector: Selector, graph: Graph, pathway: str | None) -> SpecError:
+    """Return the diagnosis of a rule whose selector matches nothing in its pathway."""
+    every = list(sites_of(graph, pathway))
     key = "where" if rule.keys.to else "at"
     node = rule.node.get(key)
-    blamed, help = _blame(selector, list(sites(graph)))
+    blamed, help = _blame(selector, every)
     at: Node | None = node.get(blamed) if blamed and isinstance(node, Mapping) else None
     if at is not None:
         label = Label(at.span, f"this backbone has no such {blamed.removesuffix('s')}")
     else:
         label = Label((node or rule.node).span, "no site fulfils this")
-        help = _why_none(rule, selector, graph)
+        help = _why_none(rule, selector, every)
     message = f"rule '{rule.path}' matches nothing in this backbone"
     return SpecError(Diagnostic("matches-nothing", message, (label,), help=help))
 
 
-def _why_none(rule: Rule, selector: Selector, graph: Graph) -> str:
-    met = any(matches(selector, site) for site in sites(graph))
+def _why_none(rule: Rule, selector: Selector, every: list[Site]) -> str:
+    met = any(matches(selector, site) for site in every)
     if met and rule.keys.insert is not None:
         return "what it matches is no place: name a role, a slot, or an op"
     return "each condition is met somewhere, but no site meets them all"

@@ -10,13 +10,16 @@ from stspec.schema.spec import Spec
 
 
 def apply_policy(spec: Spec, graph: Graph) -> Graph:
-    """Return the graph with all rules applied in order, then time pooled.
+    """Return the graph with every pathway's rules applied in order, then its time pooled.
 
     Raises:
         SpecError: if a rule matches nothing, or what it matches cannot be what it asks for.
     """
     edits = 0
-    for rule in spec.rules:
-        graph, count = (convert if rule.keys.to else insert)(spec, rule, graph, edits)
-        edits += count
-    return pool_time(spec, graph)
+    for pathway in spec.pathways:
+        for rule in pathway.rules:
+            apply = convert if rule.keys.to else insert
+            graph, count = apply(spec, pathway, rule, graph, edits)
+            edits += count
+        graph = pool_time(spec, pathway, graph)
+    return graph

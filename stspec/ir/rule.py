@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from stspec.blocks.base import Block
 from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph
-from stspec.ir.select import Site, matches, sites
+from stspec.ir.select import Site, matches, sites_of
 from stspec.ops.base import Op
 from stspec.schema.models import Selector
 from stspec.schema.spec import Each, Rule
@@ -20,9 +20,9 @@ MOST_EDITS = 4000
 """Places that a policy may change: twenty times what a rule changes in the deepest backbone."""
 
 
-def found_by(selector: Selector, graph: Graph) -> list[Site]:
-    """Return the sites that a selector means, owners before what they own."""
-    return [site for site in sites(graph) if matches(selector, site)]
+def found_by(selector: Selector, graph: Graph, pathway: str | None) -> list[Site]:
+    """Return the sites of a pathway that a selector means, owners before what they own."""
+    return [site for site in sites_of(graph, pathway) if matches(selector, site)]
 
 
 def check_bounds(rule: Rule, edits: int) -> None:

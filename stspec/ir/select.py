@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op
@@ -21,11 +21,20 @@ class Site:
     roles: frozenset[str]
     stage: int | None
     block: int | None
+    pathway: str | None = None
 
 
 def sites(graph: Graph) -> Iterator[Site]:
-    """Yield every node of a graph, owners before what they own."""
-    yield from _sites(graph, "", frozenset(), None, None)
+    """Yield every node of a model's graph, owners before what they own."""
+    for node in graph.nodes:
+        whole = graph.with_nodes((node,))
+        for site in _sites(whole, "", frozenset(), None, None):
+            yield replace(site, pathway=node.tags.pathway)
+
+
+def sites_of(graph: Graph, pathway: str | None) -> Iterator[Site]:
+    """Yield every node of one pathway; None is the trunk, with the head behind it."""
+    return (site for site in sites(graph) if site.pathway == pathway)
 
 
 def _sites(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stspec.graph.model import rules_of
+from stspec.graph.model import leaves, pathway_at, rules_of
 from stspec.network import Network
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
@@ -67,10 +67,12 @@ def write_state(module: nn.Module, imported: Imported) -> None:
 
 def inflation(network: Network) -> Callable[[str], str]:
     """Return how each key's 2D weights are inflated: its rule's word, else the policy's."""
-    rules = {rule.path: rule.keys.inflate for rule in network.spec.rules}
-    policy = network.spec.policy.inflate
-    words = {path: rules.get(rule) or policy for path, rule in rules_of(network.graph).items()}
-    return lambda key: words.get(key.rpartition(".")[0], policy)
+    spec, graph = network.spec, network.graph
+    rules = rules_of(graph)
+    words = {
+        path: spec.inflation(pathway_at(graph, path), rules.get(path)) for path, _ in leaves(graph)
+    }
+    return lambda key: words.get(key.rpartition(".")[0], spec.policy.inflate)
 
 
 def _arrays(source: Source) -> Mapping[str, Array]:

@@ -174,6 +174,8 @@ class Op(BaseModel):
     """The layout that its PyTorch module works on; None where it takes either."""
     follows: ClassVar[bool] = False
     """Whether the field writes it around what it follows: relu(bn(conv(x)))."""
+    channel_fields: ClassVar[tuple[str, ...]] = ("width",)
+    """Fields that count channels, which a backbone's width factor scales."""
     keeps_memory: ClassVar[bool] = True
     """Whether its result may be overwritten by an activation that follows."""
 

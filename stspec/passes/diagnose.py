@@ -5,6 +5,7 @@ from __future__ import annotations
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.ops.base import Shape
 from stspec.passes.facts import NodeShapeError
+from stspec.schema.pathways import Pathway, place_of
 from stspec.schema.spec import Spec
 from stspec.source.nodes import Mapping, Node
 
@@ -53,34 +54,54 @@ def _at(node: Node | None, *path: str) -> Node | None:
 def _conflict(spec: Spec, error: NodeShapeError, owner: str) -> Label:
     """Point at the field that conflicts: in the policy's rule, else in the backbone's layer."""
     field = error.cause.field or ""
-    for place in _places(error.path, error.node.tags.rule, field):
+    for place in _places(spec, error.path, error.node.tags.rule, field):
         found = _at(spec.tree, *place)
         if found is not None:
-            is_layer = place[0] == "backbone" and place[-1] != field
+            is_layer = "backbone" in place and place[-1] != field
             return Label(found.span, f"{owner} is made here" if is_layer else "set here")
     return Label(spec.tree.span, "in this model")
 
 
 def written_at(spec: Spec, path: str, rule: str | None) -> Span:
     """Return where the text stands from which a node came: its rule, its layer, or the head."""
-    for place in _places(path, rule, ""):
+    for place in _places(spec, path, rule, ""):
         found = _at(spec.tree, *place)
         if found is not None:
             return found.span
     return spec.tree.span
 
 
-def _places(path: str, rule: str | None, field: str) -> list[tuple[str, ...]]:
+def _places(spec: Spec, path: str, rule: str | None, field: str) -> list[tuple[str, ...]]:
     """Return the paths in the tree that a node may have come from, the likeliest first."""
     owner = path.partition(".")[0]
+    lateral = next((x.name for x in spec.laterals if _numbered(owner, x.name)), None)
+    if lateral is not None:
+        return [("laterals", lateral, "join"), ("laterals", lateral)]
+    pathway = _pathway(spec, owner)
+    base = place_of(pathway.name)
+    owner = owner.removeprefix(pathway.prefix)
     places: list[tuple[str, ...]] = []
     if rule == "pooling":
         places = [("policy", "pooling", field), ("policy", "pooling")]
     elif rule:
         section, _, name = rule.partition(".")
         places = [("policy", section, name, field), ("policy", section, name)]
+    if owner in ("frames", "channels"):
+        places += [("sample", field or "every"), ("sample",)]
     places += [("backbone", "layers", owner, field), ("backbone", "layers", owner)]
-    return [*places, ("head",), ("backbone", "head"), ("backbone",)]
+    here = [(*base, *place) for place in places]
+    return [*here, ("head",), ("backbone", "head"), (*base, "backbone")]
+
+
+def _pathway(spec: Spec, path: str) -> Pathway:
+    """Return the pathway whose name stands in front of a path; the trunk has none."""
+    return next((p for p in spec.beside if path.startswith(p.prefix)), spec.trunk)
+
+
+def _numbered(owner: str, lateral: str) -> bool:
+    """Tell whether a node is one of a lateral's: fusion2, fusion2_join."""
+    rest = owner.removeprefix(lateral)
+    return rest != owner and rest.removesuffix("_join").isdigit()
 
 
 def _source(spec: Spec, error: NodeShapeError) -> Label | None:
@@ -104,5 +125,6 @@ def _changed(spec: Spec, error: NodeShapeError) -> Label | None:
     if rule is None:
         return None
     section, _, name = rule.partition(".")
-    node = _at(spec.tree, "policy", section, *([name] if name else []))
+    base = place_of(_pathway(spec, error.path).name)
+    node = _at(spec.tree, *base, "policy", section, *([name] if name else []))
     return Label(node.span, "this changed one of them", primary=False) if node else None

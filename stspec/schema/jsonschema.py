@@ -23,12 +23,15 @@ from stspec.schema.models import (
     Backbone,
     Clip,
     Every,
+    LateralKeys,
     LayerKeys,
     Model,
     NormKeys,
+    PathwayKeys,
     Policy,
     Pooling,
     RuleKeys,
+    Sample,
     Selector,
 )
 from stspec.schema.rules import Conv2Plus1dFields, EachKeys
@@ -43,7 +46,7 @@ _TEXT = {"type": "string"}
 _OWN_FILE = {"pattern": r"\.py(:\w+)?$", "type": "string", "description": "an operator of your own"}
 _DOTTED = r"^[^.\s]+(\.[^.\s]+)+$"
 _NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
-_LISTS = frozenset({"role", "slot", "op", "kernel", "stages", "blocks", "beside"})
+_LISTS = frozenset({"role", "slot", "op", "kernel", "stages", "blocks", "beside", "after"})
 
 
 def json_schema(kind: str) -> Json:
@@ -132,6 +135,9 @@ def _document(title: str, body: Json, definitions: Json) -> Json:
 def _definitions() -> Json:
     found: Json = {
         "clip": _object(Clip, _fields(Clip)),
+        "sample": _object(Sample, _fields(Sample)),
+        "pathway": _pathway(),
+        "lateral": _lateral(),
         "every": _object(Every, _fields(Every), required=["every"]),
         "selector": _object(Selector, _fields(Selector, **{"not": _ref("selector")})),
         "pooling": _object(Pooling, _fields(Pooling)),
@@ -169,8 +175,23 @@ def _model() -> Json:
             backbone=_reference("backbone"),
             policy=_reference("policy"),
             clip=_ref("clip"),
+            sample=_described(_ref("sample"), "what the trunk sees of the clip"),
+            pathways=_named("pathway"),
+            laterals=_named("lateral"),
             head={"anyOf": [{"const": "none"}, _ref("head")], "description": "the head"},
         ),
+    )
+
+
+def _pathway() -> Json:
+    sample = _described(_ref("sample"), "frames and channels that it sees")
+    references = {kind: _reference(kind) for kind in ("backbone", "policy")}
+    return _object(PathwayKeys, _fields(PathwayKeys, sample=sample, **references))
+
+
+def _lateral() -> Json:
+    return _object(
+        LateralKeys, _fields(LateralKeys, through=_named("layer")), required=["from", "after"]
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stspec.blocks.base import Block
@@ -38,8 +38,16 @@ class Layer:
         return own * self.keys.repeat
 
 
-def parse_layers(node: Node | None, errors: Collector) -> tuple[Layer, ...]:
-    """Return a backbone's layers; mistakes go to the collector."""
+def parse_layers(
+    node: Node | None,
+    errors: Collector,
+    place: tuple[str, ...] = (),
+    section: str = "backbone.layers",
+) -> tuple[Layer, ...]:
+    """Return the layers of a backbone, or of another section, at a place in the tree.
+
+    Mistakes go to the collector.
+    """
     if not isinstance(node, Mapping):
         return ()
     layers = []
@@ -47,11 +55,35 @@ def parse_layers(node: Node | None, errors: Collector) -> tuple[Layer, ...]:
         with errors.collect():
             check_name(key)
             if isinstance(value, Mapping):
-                path = ("backbone", "layers", str(key.value))
+                path = (*place, *section.split("."), str(key.value))
                 layers.append(_layer(str(key.value), value, key, path))
     with errors.collect():
         _check_count(layers, node)
     return tuple(layers)
+
+
+def scaled(layer: Layer, factor: float, divisor: int) -> Layer:
+    """Return a layer with its channels multiplied, as width multipliers do (Howard et al., 2017).
+
+    Channels are rounded to the nearest multiple of the divisor, and up where that would take
+    away more than a tenth.
+    """
+    if isinstance(layer.body, tuple):
+        return replace(layer, body=tuple(scaled(x, factor, divisor) for x in layer.body))
+
+    def scale(value: Any) -> Any:
+        if isinstance(value, list):
+            return [scale(item) for item in value]
+        return rounded(value * factor, divisor) if type(value) is int else value
+
+    values = {k: scale(v) if k in layer.body.channel_fields else v for k, v in layer.values.items()}
+    return replace(layer, values=values)
+
+
+def rounded(width: float, divisor: int) -> int:
+    """Return a width as a multiple of the divisor, at least one and never under 0.9 of it."""
+    nearest = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * width else nearest
 
 
 def _check_count(layers: list[Layer], node: Mapping) -> None:

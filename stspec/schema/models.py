@@ -167,6 +167,36 @@ class Clip(Strict):
         return Shape(self.channels, self.frames, *self.sides)
 
 
+class Sample(Strict):
+    """Which frames and channels of the clip a pathway sees."""
+
+    every: int = Field(default=1, ge=1, le=4096, description="one frame of so many")
+    start: int = Field(default=0, ge=0, le=4095, description="first frame, counted from 0")
+    rule: Literal["stride", "linspace", "nearest"] = Field(
+        default="stride",
+        description="every n-th frame; T // n frames from the first to the last; T // n by stride",
+    )
+    channels: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="first channel, and the one behind the last"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.channels is not None and not 0 <= self.channels[0] < self.channels[1]:
+            raise InvalidError(
+                "a range of channels is [first, behind the last]",
+                help="[0, 3] means the first three",
+                at=("channels",),
+            )
+        if self.start and self.rule != "stride":
+            raise InvalidError(
+                f"rule {self.rule} begins with the first frame",
+                help="`start` goes with rule stride",
+                at=("start",),
+            )
+        return self
+
+
 class NormKeys(Strict):
     """Batch norm of a backbone."""
 
@@ -202,6 +232,12 @@ class Backbone(Strict):
     norm: NormKeys | Literal["none"] = Field(default=NormKeys(), description="batch norm, or none")
     activation: Literal["relu", "relu6", "swish"] = Field(default="relu", description="activation")
     conv_bias: bool = Field(default=False, description="whether convolutions have a bias")
+    width: float = Field(
+        default=1.0, gt=0, le=64, description="factor on the channels of every layer"
+    )
+    divisor: int = Field(
+        default=1, ge=1, le=1024, description="scaled channels are rounded to multiples of it"
+    )
     layers: dict[str, dict[str, Any]] = Field(description="layers by name")
     head: dict[str, Any] = Field(default_factory=dict, description="defaults of the head")
 
@@ -220,6 +256,52 @@ class Policy(Strict):
     inflate: Inflate = Field(default="repeat", description="how 2D weights fill 3D ones")
 
 
+class PathwayKeys(Strict):
+    """A stack beside the trunk: its own backbone and policy, on the clip or on a trunk's value."""
+
+    about: str | None = Field(default=None, description="one line")
+    backbone: dict[str, Any] = Field(description="a backbone's name, or its settings")
+    policy: dict[str, Any] = Field(
+        default_factory=dict, description="a policy's name, or its settings; none"
+    )
+    sample: Sample | None = Field(default=None, description="frames and channels that it sees")
+    tap: str | None = Field(
+        default=None, description="the trunk's layer that it reads instead of the clip"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.tap is not None and self.sample is not None:
+            raise InvalidError("a pathway reads the clip or a tap", at=("sample",))
+        return self
+
+
+class LateralKeys(Strict):
+    """An edge from one pathway into another, behind some of its layers."""
+
+    source: str = Field(alias="from", description="pathway that gives; `trunk` is the model's own")
+    into: str = Field(default="trunk", description="pathway that takes")
+    after: Names = Field(description="layers of both pathways that it joins")
+    reads: str | None = Field(
+        default=None, description="layer of the giving pathway, where it has another name"
+    )
+    through: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="layers by name that it passes"
+    )
+    join: Literal["concat", "add"] = Field(
+        default="concat", description="channels side by side, or summed"
+    )
+
+    @model_validator(mode="after")
+    def _two_pathways(self) -> Self:
+        if self.source == self.into:
+            raise InvalidError("a lateral joins two pathways", at=("into",))
+        return self
+
+
+MOST_PATHWAYS = 16
+
+
 class Model(Strict):
     """A video network: an image backbone and a policy for time."""
 
@@ -231,6 +313,15 @@ class Model(Strict):
     backbone: dict[str, Any] = Field(description="a backbone's name, or its settings")
     clip: Clip = Field(description="the input")
     policy: dict[str, Any] = Field(description="a policy's name, or its settings")
+    sample: Sample | None = Field(
+        default=None, description="frames and channels of the clip that the trunk sees"
+    )
+    pathways: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, max_length=MOST_PATHWAYS, description="stacks beside the trunk"
+    )
+    laterals: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, max_length=MOST_PATHWAYS, description="edges between pathways"
+    )
     head: dict[str, Any] | Literal["none"] = Field(default_factory=dict, description="the head")
     classes: int = Field(default=400, ge=1, le=10_000_000, description="number of classes")
     weights: str = Field(default="scratch", description="imagenet, scratch, or a checkpoint")

@@ -85,8 +85,13 @@ class Rule:
         return self.path.rpartition(".")[2]
 
 
-def parse_rules(policy: Mapping, errors: Collector) -> tuple[Rule, ...]:
-    """Return a policy's rules in order; mistakes go to the collector."""
+def parse_rules(
+    policy: Mapping, errors: Collector, place: tuple[str, ...] = ()
+) -> tuple[Rule, ...]:
+    """Return the rules, in order, of a policy at a place in the tree.
+
+    Mistakes go to the collector.
+    """
     rules = []
     for section in ("spatial", "temporal"):
         node = policy.get(section)
@@ -94,12 +99,12 @@ def parse_rules(policy: Mapping, errors: Collector) -> tuple[Rule, ...]:
             with errors.collect():
                 check_name(key)
                 if isinstance(value, Mapping):
-                    rules.append(_rule(section, key, value))
+                    rules.append(_rule(section, key, value, place))
     return tuple(rules)
 
 
-def _rule(section: str, key: Scalar, node: Mapping) -> Rule:
-    path: Path = ("policy", section, str(key.value))
+def _rule(section: str, key: Scalar, node: Mapping, place: tuple[str, ...]) -> Rule:
+    path: Path = (*place, "policy", section, str(key.value))
     keys_node, fields = split(node, RuleKeys)
     keys = validate(keys_node, RuleKeys, path=path, key=key, also=("kernel", "kernel_t"))
     target: type[Op] | type[Block] | Literal["conv2plus1d"]

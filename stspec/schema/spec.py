@@ -10,10 +10,18 @@ from dataclasses import dataclass, field
 from stspec.blocks.heads import HEADS, Head
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.schema.collect import Collector
-from stspec.schema.layers import Layer, parse_layers
+from stspec.schema.layers import Layer
 from stspec.schema.models import Backbone, Model, Policy
 from stspec.schema.names import check_name
-from stspec.schema.rules import Each, Rule, parse_rules
+from stspec.schema.pathways import (
+    Lateral,
+    Pathway,
+    check_reads,
+    parse_laterals,
+    parse_pathways,
+    parse_stack,
+)
+from stspec.schema.rules import Each, Rule
 from stspec.schema.validate import validate
 from stspec.source.nodes import Mapping, Node, Scalar, to_plain
 
@@ -23,10 +31,9 @@ class Spec:
     """A model as it was written: checked by itself, not yet against shapes."""
 
     model: Model
-    backbone: Backbone
-    layers: tuple[Layer, ...]
-    policy: Policy
-    rules: tuple[Rule, ...]
+    trunk: Pathway
+    beside: tuple[Pathway, ...]
+    laterals: tuple[Lateral, ...]
     head: Head | None
     tree: Mapping = field(repr=False)
 
@@ -34,6 +41,41 @@ class Spec:
     def name(self) -> str:
         """Return the model's name."""
         return self.model.name
+
+    @property
+    def pathways(self) -> tuple[Pathway, ...]:
+        """Return the trunk and the stacks beside it."""
+        return (self.trunk, *self.beside)
+
+    def pathway(self, name: str | None) -> Pathway:
+        """Return a pathway by name; None is the trunk."""
+        return next((p for p in self.pathways if p.name == name), self.trunk)
+
+    @property
+    def backbone(self) -> Backbone:
+        """Return the trunk's backbone."""
+        return self.trunk.backbone
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the trunk's layers."""
+        return self.trunk.layers
+
+    @property
+    def policy(self) -> Policy:
+        """Return the trunk's policy."""
+        return self.trunk.policy
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the rules of the trunk's policy."""
+        return self.trunk.rules
+
+    def inflation(self, pathway: str | None, rule: str | None) -> str:
+        """Return how 2D weights fill what a rule made: the rule's word, else its policy's."""
+        owner = self.pathway(pathway)
+        own = next((r.keys.inflate for r in owner.rules if r.path == rule), None)
+        return own or owner.policy.inflate
 
 
 def parse(tree: Mapping) -> Spec:
@@ -43,29 +85,23 @@ def parse(tree: Mapping) -> Spec:
         SpecError: with all mistakes of the tree.
     """
     errors = Collector()
-    model = backbone = policy = head = None
-    layers: tuple[Layer, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    model = head = None
+    beside: tuple[Pathway, ...] = ()
+    laterals: tuple[Lateral, ...] = ()
     with errors.collect():
         model = validate(tree, Model)
-    backbone_node, policy_node = tree.get("backbone"), tree.get("policy")
-    if isinstance(backbone_node, Mapping):
-        with errors.collect():
-            key = tree.key("backbone")
-            backbone = validate(backbone_node, Backbone, path=("backbone",), key=key)
-        layers = parse_layers(backbone_node.get("layers"), errors)
-    if isinstance(policy_node, Mapping):
-        with errors.collect():
-            policy = validate(policy_node, Policy, path=("policy",), key=tree.key("policy"))
-        rules = parse_rules(policy_node, errors)
-    if model is not None and backbone is not None:
+    trunk = parse_stack(tree, None, model.sample if model else None, None, errors)
+    beside = parse_pathways(tree, errors)
+    if model is not None and trunk is not None:
+        laterals = parse_laterals(tree, (trunk, *beside), errors)
         with errors.collect():
             head = _head(tree, model)
-            if not layers and head is None:
+            if not trunk.layers and head is None:
                 _refuse_nothing(tree)
+        check_reads(tree, head, (trunk, *beside), errors)
     errors.finish()
-    assert model is not None and backbone is not None and policy is not None
-    return Spec(model, backbone, layers, policy, rules, head, tree)
+    assert model is not None and trunk is not None
+    return Spec(model, trunk, beside, laterals, head, tree)
 
 
 def _head(tree: Mapping, model: Model) -> Head | None:
@@ -131,4 +167,4 @@ def _check_head_name(node: Node) -> None:
         check_name(Scalar(str(node.value).partition(".")[0], node.span, node.origin))
 
 
-__all__ = ["Each", "Layer", "Rule", "Spec", "parse"]
+__all__ = ["Each", "Lateral", "Layer", "Pathway", "Rule", "Spec", "parse"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,15 @@ Width = Annotated[int, Field(ge=1)]
 class Head(Block):
     """Base of all heads; the number of classes comes from the model."""
 
+    several: ClassVar[bool] = False
+    """Whether its `build` takes several values and joins them."""
+
     classes: int = Field(ge=1, description="number of classes")
+    read: list[str] = Field(
+        default_factory=list,
+        max_length=16,
+        description="pathways and layers of the trunk that it reads; the trunk's end",
+    )
 
     def gives_scores(self, output: Shape) -> bool:
         """Tell whether a model's output is what this head should make: (N, classes)."""

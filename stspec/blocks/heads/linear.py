@@ -9,6 +9,7 @@ from pydantic import Field
 from stspec.blocks.heads.base import Head, Reduce
 from stspec.graph import Ref, Scope
 from stspec.ops.conv import Conv2d
+from stspec.ops.join import Concat
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.pool import AvgPool3d, Consensus, SpatialPool, TemporalAvgPool
 
@@ -20,6 +21,7 @@ class LinearHead(Head):
     """Global pool, dropout, a linear classifier and a consensus over frames."""
 
     kind: ClassVar[str] = "linear"
+    several: ClassVar[bool] = True
 
     pool: Reduce | Literal["none"] = Field(
         default="average", description="over space; none where features arrive"
@@ -31,15 +33,18 @@ class LinearHead(Head):
     consensus: Reduce = Field(default="average", description="over frames")
     name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
 
-    def build(self, scope: Scope, x: Ref) -> Ref:
-        """Write the pool, the classifier and the consensus."""
-        y = x
-        if self.pool != "none":
-            y = scope.add("head_pool", SpatialPool(reduce=self.pool), x)
-        if self.classify == "per_clip":
-            y = scope.add("consensus", Consensus(reduce=self.consensus), y)
+    def build(self, scope: Scope, x: Ref, *more: Ref) -> Ref:
+        """Write the pools, the classifier and the consensus; several values are concatenated."""
+        ends = [self._features(scope, value) for value in (x, *more)]
+        y = scope.add("head_join", Concat(), *ends) if more else ends[0]
         y = classifier(scope, y, self.name, self.classes, self.dropout)
         if self.classify == "per_frame":
+            y = scope.add("consensus", Consensus(reduce=self.consensus), y)
+        return y
+
+    def _features(self, scope: Scope, x: Ref) -> Ref:
+        y = x if self.pool == "none" else scope.add("head_pool", SpatialPool(reduce=self.pool), x)
+        if self.classify == "per_clip":
             y = scope.add("consensus", Consensus(reduce=self.consensus), y)
         return y
 

@@ -10,6 +10,7 @@ from stspec.blocks.heads.base import Head
 from stspec.blocks.heads.linear import CLASSIFIER_NAME, classifier
 from stspec.graph import Ref, Scope
 from stspec.ops.conv import Conv2d
+from stspec.ops.join import Concat
 from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
 WindowSizes = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
@@ -24,9 +25,12 @@ class WindowHead(Head):
     """
 
     kind: ClassVar[str] = "window"
+    several: ClassVar[bool] = True
 
-    window: WindowSizes | None = Field(
-        default=None, description="frames, height and width of a window; those of the clip's map"
+    window: WindowSizes | Annotated[list[WindowSizes], Field(max_length=16)] | None = Field(
+        default=None,
+        description="frames, height and width of a window, or of one for each value that is read; "
+        "those of the clip's map",
     )
     hidden: int | None = Field(
         default=None, ge=1, description="width of a layer in front of the classifier"
@@ -37,9 +41,11 @@ class WindowHead(Head):
     )
     name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
 
-    def build(self, scope: Scope, x: Ref) -> Ref:
-        """Write the pool, the hidden layer, the classifier and the mean over positions."""
-        y = scope.add("head_pool", self._pool(), x)
+    def build(self, scope: Scope, x: Ref, *more: Ref) -> Ref:
+        """Write the pools, the hidden layer, the classifier and the mean over positions."""
+        read = (x, *more)
+        pools = [scope.add("head_pool", self._pool(i), value) for i, value in enumerate(read)]
+        y = scope.add("head_join", Concat(), *pools) if more else pools[0]
         if self.hidden is not None:
             y = scope.add("hidden", Conv2d(width=self.hidden), y)
             y = scope.add("hidden_relu", scope.defaults.activation(), y)
@@ -49,6 +55,9 @@ class WindowHead(Head):
             y = scope.add("probabilities", Probabilities(by=self.probabilities), y)
         return scope.add("position_mean", PositionMean(), y)
 
-    def _pool(self) -> WindowPool:
-        frames, height, width = self.window or (None, None, None)
+    def _pool(self, number: int) -> WindowPool:
+        if not self.window:
+            return WindowPool()
+        sizes = self.window[number % len(self.window)]
+        frames, height, width = self.window if isinstance(sizes, int) else sizes
         return WindowPool(frames=frames, height=height, width=width)
