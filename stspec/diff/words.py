@@ -92,8 +92,9 @@ def _tam(op: Any) -> str:
 
 
 def _temporal_conv(op: Any) -> str:
-    start = "a shift" if op.start == "shift" else "no change"
-    return f"depth-wise {op.kernel}x1x1 convolution (begun as {start})"
+    kernel = f"{op.kernel}x1x1 convolution"
+    words = f"depth-wise {kernel}" if op.depthwise else kernel
+    return f"{words} (a shift at first)" if op.start == "shift" else words
 
 
 def _interlace(op: Any) -> str:

@@ -22,7 +22,7 @@ from stspec.ops.base import (
 
 
 class Gate(Op):
-    """Gating by a sigmoid: x * (sigmoid(y) + offset).
+    """Gating by sigmoids: x * (sigmoid(y) + offset), or the sum of the sigmoids of several y.
 
     Squeeze and excitation has offset 0 (Hu et al., CVPR 2018); with 1 the input stands beside
     what is excited, with 0.5 that is centred, x + x * (sigmoid(y) - 0.5). A y of one channel, or
@@ -31,33 +31,39 @@ class Gate(Op):
     """
 
     kind: ClassVar[str] = "gate"
-    arity: ClassVar[int | None] = 2
+    arity: ClassVar[int | None] = None
 
-    offset: float = Field(default=0.0, description="added to the sigmoid")
+    offset: float = Field(default=0.0, description="added to the sigmoids")
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
-        """Return x's shape, which y must fit."""
-        x, y = inputs
+        """Return x's shape, which every y must fit."""
+        x, *others = inputs
         _, frames, height, width = trunk(x, self.kind)
-        channels, clips, *maps = trunk(y, self.kind)
-        fits = channels in (x.channels, 1) and maps in ([height, width], [1, 1])
-        if not fits or clips % frames:
-            raise ShapeError(f"cannot weigh {x} by {y}")
+        for y in others:
+            channels, clips, *maps = trunk(y, self.kind)
+            fits = channels in (x.channels, 1) and maps in ([height, width], [1, 1])
+            if not fits or clips % frames:
+                raise ShapeError(f"cannot weigh {x} by {y}")
         return x
 
     def function(self, site: Site) -> str:
         """Return the product."""
-        weight = "torch.sigmoid({1})"
-        clips = (site.inputs[1].frames or 1) // site.frames
+        weight = " + ".join(self._sigmoid(site, i) for i in range(1, len(site.inputs)))
+        if self.offset:
+            sign = "+" if self.offset > 0 else "-"
+            weight += f" {sign} {abs(self.offset)!r}"
+        together = self.offset or len(site.inputs) > 2
+        return f"{{0}} * ({weight})" if together else f"{{0}} * {weight}"
+
+    def _sigmoid(self, site: Site, index: int) -> str:
+        weight = f"torch.sigmoid({{{index}}})"
+        clips = (site.inputs[index].frames or 1) // site.frames
         if clips > 1:
             axis = 0 if site.layout == "frames" else 2
             batch = "-1, " if site.layout == "frames" else ""
             weight = f"torch.unflatten({weight}, {axis}, ({batch}{clips}, {{frames}}))"
             weight += ".mean(1).flatten(0, 1)" if site.layout == "frames" else ".mean(2)"
-        if self.offset:
-            sign = "+" if self.offset > 0 else "-"
-            weight = f"({weight} {sign} {abs(self.offset)!r})"
-        return f"{{0}} * {weight}"
+        return weight
 
 
 class Average(Op):

@@ -102,14 +102,16 @@ class TemporalShift(Op):
 
 
 class TemporalConv(Op):
-    """Convolution over neighbouring frames, channel by channel, begun as no change or a shift."""
+    """Convolution over neighbouring frames, channel by channel or dense."""
 
     kind: ClassVar[str] = "temporal_conv"
     layout: ClassVar[Layout | None] = "frames"
 
     kernel: int = Field(default=3, ge=1, description="frames that are looked at; an odd number")
-    start: Literal["identity", "shift"] = Field(
-        default="identity", description="what it does before it has learnt: nothing, or TSM's shift"
+    depthwise: bool = Field(default=True, description="channel by channel, or dense")
+    start: Literal["identity", "shift"] | None = Field(
+        default=None,
+        description="what it does at first: TSM's shift, or nothing; a dense one starts at random",
     )
     fold_div: int = Field(
         default=8, ge=2, description="1/fold_div of the channels are shifted each way at first"
@@ -121,6 +123,8 @@ class TemporalConv(Op):
             raise ValueError("an even kernel has no middle frame: every frame must be given back")
         if self.start == "shift" and self.kernel == 1:
             raise ValueError("a kernel of 1 sees no neighbour to shift from")
+        if self.start is not None and not self.depthwise:
+            raise ValueError("a dense kernel starts at random: leave `start` out")
         return self
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
@@ -129,12 +133,13 @@ class TemporalConv(Op):
         return inputs[0]
 
     def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
-        """Return the weight (C, 1, kernel, 1, 1), earliest frame first."""
-        return (Param("weight", (inputs[0].channels, 1, self.kernel, 1, 1)),)
+        """Return the weight (C, 1 or C, kernel, 1, 1), earliest frame first."""
+        c = inputs[0].channels
+        return (Param("weight", (c, 1 if self.depthwise else c, self.kernel, 1, 1)),)
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
-        """Return one product per tap and position."""
-        return {"convolution": self.kernel * inputs[0].numel}
+        """Return one product per weight and position."""
+        return {"convolution": self.params(inputs)[0].numel * inputs[0].positions}
 
     def window(self) -> Window:
         """Return the kernel's extent in time."""
@@ -144,7 +149,7 @@ class TemporalConv(Op):
         """Return the convolution."""
         shifts = (Arg("fold_div", self.fold_div),) if self.start == "shift" else ()
         return Layer(
-            "TemporalConv",
+            "TemporalConv" if self.depthwise else "DenseTemporalConv",
             (
                 Arg("channels", site.output.channels, keyword=False),
                 Arg("frames", site.frames),

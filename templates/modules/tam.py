@@ -204,3 +204,19 @@ class TemporalConv(nn.Module):
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
         return out.transpose(1, 2).flatten(0, 1)
+
+
+class DenseTemporalConv(nn.Module):
+    """Convolution over an odd number of frames across all channels, at random at first."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, channels, kernel, 1, 1))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
+        return out.transpose(1, 2).flatten(0, 1)

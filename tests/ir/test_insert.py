@@ -181,6 +181,36 @@ def test_all_branches_read_what_stands_at_a_modules_input() -> None:
     assert reads(network, "inception4c.new") == ("x",)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "role", "first", "reader"),
+    [
+        ("inceptionv1", "module_input", "inception4c.a", "inception4c.branch1"),
+        ("resnet18", "block_input", "layer2.0.a", "layer2.0.downsample"),
+        ("resnet18", "residual_start", "layer2.0.a", "layer2.0.conv1"),
+    ],
+)
+def test_what_a_later_rule_inserts_in_front_reads_what_an_earlier_one_did(
+    backbone: str, role: str, first: str, reader: str
+) -> None:
+    names = ("a", "b", "c")
+    rules = {name: {"insert": "tam", "at": {"role": role}} for name in names}
+    network = on(backbone, {"temporal": rules})
+    block = first.rpartition(".")[0]
+    assert reads(network, first) == ("x",)
+    assert [reads(network, f"{block}.{name}") for name in "bc"] == [("a",), ("b",)]
+    assert reads(network, reader) == ("c",)
+
+
+def test_what_is_inserted_in_front_reads_the_input_where_a_rule_has_changed_a_layer() -> None:
+    rules = {
+        "spatial": {"squeeze": {"where": {"slot": "squeeze"}, "to": "conv3d", "kernel_t": 3}},
+        "temporal": {"a": {"insert": "tam", "at": {"role": "module_input"}}},
+    }
+    network = on("squeezenet", rules)
+    assert reads(network, "fire5.a") == ("x",)
+    assert reads(network, "fire5.squeeze") == ("a",)
+
+
 def test_a_module_gives_out_what_stands_at_its_output() -> None:
     network = insert("inceptionv1", {"role": "module_output", "stages": [1, 4]})
     assert reads(network, "inception4c.new") == ("concat",)

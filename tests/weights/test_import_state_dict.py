@@ -288,3 +288,40 @@ def test_json() -> None:
         "sources": ["module.base_model.layer1.0.net.conv1.weight"],
         "how": ["renamed", "reshaped"],
     } in entries
+
+
+TIED = """
+stspec: 1
+about: a code base
+code_base: https://example.org/code
+rules:
+  - {rename: "shift.net.{leaf}", to: "conv1.{leaf}", tied: true}
+"""
+
+
+@pytest.mark.parametrize("first", ["conv1.weight", "shift.net.weight"])
+def test_of_a_tensor_with_two_names_the_tied_one_counts(tmp_path: Path, first: str) -> None:
+    (tmp_path / "mine.yaml").write_text(TIED)
+    public = {"conv1.weight": np.zeros(3, np.float32), "shift.net.weight": np.ones(3, np.float32)}
+    public = {first: public.pop(first), **public}
+    imported = import_state_dict(public, {"conv1.weight": (3,)}, str(tmp_path / "mine.yaml"))
+    assert imported.state["conv1.weight"].tolist() == [1, 1, 1]
+    (entry,) = imported.report.entries
+    assert entry.sources == ("shift.net.weight", "conv1.weight")
+    assert imported.report.complete and imported.report.summary() == "1 tied"
+
+
+@pytest.mark.parametrize("name", ["conv1.weight", "shift.net.weight"])
+def test_either_name_of_a_tied_tensor_is_enough(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.yaml").write_text(TIED)
+    public = {name: np.ones(3, np.float32)}
+    imported = import_state_dict(public, {"conv1.weight": (3,)}, str(tmp_path / "mine.yaml"))
+    assert imported.report.complete and imported.state["conv1.weight"].tolist() == [1, 1, 1]
+
+
+def test_two_tied_names_do_not_settle_which_counts(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(TIED.replace("shift", "{path}"))
+    public = {f"{path}.net.weight": np.ones(3, np.float32) for path in "ab"}
+    with pytest.raises(SpecError) as error:
+        import_state_dict(public, {"conv1.weight": (3,)}, str(tmp_path / "mine.yaml"))
+    assert codes(error) == ["ambiguous-weights"]
