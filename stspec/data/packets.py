@@ -148,11 +148,14 @@ def _look_at_vops(table: Table, data: memoryview, position: int, look: _Look) ->
 
 def _number(table: Table, look: _Look) -> None:
     """Set the order of frames, or note that only the decoder knows it."""
-    if look.timeless and look.codec == "mpeg4" and not look.packed and not table.hidden:
+    # What stands before the first key frame lacks its reference: decoders show more, or less, of it.
+    begins = table.keys[:1] == [0]
+    plain = begins and not look.packed and not table.hidden
+    if look.timeless and look.codec == "mpeg4" and plain:
         table.pts = list(shown_order(look.types))
     elif look.timeless:
         table.ordered = False
-        table.counted = look.container == "avi" and not look.packed
+        table.counted = look.container == "avi" and begins and not look.packed
         if look.codec not in _CLEAN_CUTS:
             table.keys = [0]
     else:

@@ -200,3 +200,15 @@ def test_damaged_files_give_frames_or_a_reason(tmp_path: Path, suffix: str) -> N
             except DecodeError:
                 outcomes.append(False)
     assert len(set(outcomes)) == 2
+
+
+def test_a_lost_first_key_frame_in_avi(tmp_path: Path) -> None:
+    """What follows lacks its reference, and decoders show one frame more than there are packets."""
+    film = make_film(tmp_path / "film.avi", 20, "mpeg4", b_frames=2, gop=7)
+    data = film.read_bytes()
+    first = data.index(b"00dc", data.index(b"movi"))
+    film.write_bytes(data[:first] + b"JUNK" + data[first + 4 :])
+    assert count_all(film) == 20
+    with open_video(film) as video:
+        assert video.count == 20
+        assert len(video.read(list(range(20)))) == 20
