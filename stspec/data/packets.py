@@ -148,7 +148,7 @@ def _look_at_vops(table: Table, data: memoryview, position: int, look: _Look) ->
 
 def _number(table: Table, look: _Look) -> None:
     """Set the order of frames, or note that only the decoder knows it."""
-    # What stands before the first key frame lacks its reference: decoders show more, or less, of it.
+    # What stands before the first key frame lacks its reference: decoders show more or less of it.
     begins = table.keys[:1] == [0]
     plain = begins and not look.packed and not table.hidden
     if look.timeless and look.codec == "mpeg4" and plain:
