@@ -23,6 +23,9 @@ class Block(BaseModel):
     """Path of the convolution that takes over the weights of one that the block replaces."""
     channel_fields: ClassVar[tuple[str, ...]] = ("width",)
     """Fields that count channels, which a backbone's width factor scales."""
+    core_norm: ClassVar[str | None] = None
+    """Path of the norm that takes over the one behind such a convolution. A block that names one
+    stands for the whole unit, norm and activation included."""
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write the block's nodes into a scope and return its output.

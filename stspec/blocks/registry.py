@@ -19,6 +19,7 @@ from stspec.blocks.residual import (
     PreActivationBasic,
     PreActivationBottleneck,
 )
+from stspec.blocks.separable import SeparableConv
 from stspec.blocks.units import ConvSequence, ConvUnit
 
 BLOCKS: dict[str, type[Block]] = {
@@ -40,5 +41,6 @@ BLOCKS: dict[str, type[Block]] = {
         CorrelationBlock,
         SpatiotemporalGroups,
         TemporalLateral,
+        SeparableConv,
     )
 }

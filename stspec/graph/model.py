@@ -35,6 +35,8 @@ class Tags:
     """What its result is called in emitted code."""
     core: str | None = None
     """Path, within a block that stands in a convolution's place, of what takes its weights."""
+    core_norm: tuple[str, str] | None = None
+    """Path of what takes a norm's weights there, and the norm's name beside the convolution."""
     head: bool = False
     """Whether it belongs to the head, whose maps are no trunk's."""
     pathway: str | None = None
@@ -108,6 +110,9 @@ def taken_over(graph: Graph) -> dict[str, str]:
         if node.tags.core is not None:
             # A core may itself be a block by now: then it stands for what its owner stood for.
             found[f"{path}.{node.tags.core}"] = found.get(path, path)
+        if node.tags.core_norm is not None:
+            inner, outer = node.tags.core_norm
+            found[f"{path}.{inner}"] = path.removesuffix(node.name) + outer
     return found
 
 

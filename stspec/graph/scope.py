@@ -11,7 +11,7 @@ from typing import Any
 from stspec.graph.model import Graph, Node, Tags
 from stspec.ops.activation import Activation
 from stspec.ops.base import Op
-from stspec.ops.conv import Conv2d
+from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.norm import BatchNorm
 
 
@@ -102,11 +102,12 @@ class Scope:
             act: the activation's name, if the unit has one.
             slot: what selectors call the convolution; its name by default.
             roles: roles of the convolution's edges.
-            conv: fields of ``Conv2d``.
+            conv: fields of ``Conv2d``, or of ``Conv3d`` where one is about time.
         """
         slot = slot or name
         conv.setdefault("bias", self.defaults.conv_bias)
-        y = self.add(name, Conv2d(**conv), x, slot=slot, unit=slot, roles=roles)
+        op = Conv2d if conv.keys() <= Conv2d.model_fields.keys() else Conv3d
+        y = self.add(name, op(**conv), x, slot=slot, unit=slot, roles=roles)
         if norm is not None and self.defaults.norm is not None:
             y = self.add(norm, self.defaults.norm, y, unit=slot)
         if act is not None:

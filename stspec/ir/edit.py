@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stspec.graph import Graph, Node
+from stspec.ops.activation import Activation
+from stspec.ops.norm import BatchNorm
 
 
 def edit_owner(graph: Graph, path: str, edit: Callable[[Graph, Node], Graph]) -> Graph:
@@ -87,3 +89,26 @@ def free_name(graph: Graph, name: str) -> str:
     if name not in taken:
         return name
     return next(f"{name}{i}" for i in range(2, 10_000) if f"{name}{i}" not in taken)
+
+
+def unit_of(owner: Graph, node: Node) -> list[Node]:
+    """Return the convolution with the norm and the activation that directly follow it."""
+    unit = [node]
+    for kind in (BatchNorm, Activation):
+        following = [n for n in owner.nodes if n.inputs == (unit[-1].name,)]
+        same = [n for n in following if n.tags.unit is not None and n.tags.unit == node.tags.unit]
+        unit += [n for n in same if isinstance(n.body, kind)]
+    return unit
+
+
+def replace_unit(owner: Graph, unit: list[Node], made: list[Node]) -> Graph:
+    """Put other nodes in the place of a unit; what read its end reads theirs."""
+    old, last = unit[-1].name, made[-1].name
+    members = {n.name for n in unit}
+    nodes: list[Node] = []
+    for node in owner.nodes:
+        if node.name == unit[0].name:
+            nodes.extend(made)
+        if node.name not in members:
+            nodes.append(rewired(node, old, last))
+    return owner.with_nodes(tuple(nodes), last if owner.output == old else owner.output)

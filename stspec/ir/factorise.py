@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stspec.graph import Defaults, Graph, Node, Tags
-from stspec.ir.edit import free_name, rewired
+from stspec.ir.edit import free_name, replace_unit, unit_of
 from stspec.ir.rule import error
 from stspec.ops.activation import Activation
 from stspec.ops.conv import Conv2d, Conv3d
@@ -45,7 +45,7 @@ def factorise(
     conv = node.body
     assert isinstance(conv, Conv2d)
     slot = node.tags.unit
-    unit = _unit(owner, node)
+    unit = unit_of(owner, node)
     ends = any(n.tags.ends == slot for n in unit)
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
     front = _norm_in_front(owner, node) if len(unit) == 1 else None
@@ -81,7 +81,7 @@ def factorise(
         made[-1] = made[-1].tagged(ends=slot, roles=roles)
         first = _without_end(made[0]) if len(unit) == 1 else made[0].tagged(ends=None)
         made[:-1] = [first, *map(_without_end, made[1:-1])]
-    return _replace_unit(owner, unit, made)
+    return replace_unit(owner, unit, made)
 
 
 def _inner_width(
@@ -113,16 +113,6 @@ def _inner_width(
 def _is_depthwise(conv: Conv2d, values: Mapping[str, Any]) -> bool:
     asked: bool | None = values.get("depthwise")
     return conv.groups == "depthwise" if asked is None else asked
-
-
-def _unit(owner: Graph, node: Node) -> list[Node]:
-    """Return the convolution with the norm and the activation that directly follow it."""
-    unit = [node]
-    for kind in (BatchNorm, Activation):
-        following = [n for n in owner.nodes if n.inputs == (unit[-1].name,)]
-        same = [n for n in following if n.tags.unit is not None and n.tags.unit == node.tags.unit]
-        unit += [n for n in same if isinstance(n.body, kind)]
-    return unit
 
 
 def _norm_in_front(owner: Graph, node: Node) -> Node | None:
@@ -171,15 +161,3 @@ def _numbers(unit: list[Node], norm: bool, act: bool) -> dict[str, str]:
     start = int(unit[0].name) + len(unit) - int(act)
     keys = ["act", "conv_t", *(["norm_t"] if norm else []), *(["act_t"] if act else [])]
     return {key: str(start + i) for i, key in enumerate(keys)}
-
-
-def _replace_unit(owner: Graph, unit: list[Node], made: list[Node]) -> Graph:
-    old, last = unit[-1].name, made[-1].name
-    members = {n.name for n in unit}
-    nodes: list[Node] = []
-    for node in owner.nodes:
-        if node.name == unit[0].name:
-            nodes.extend(made)
-        if node.name not in members:
-            nodes.append(rewired(node, old, last))
-    return owner.with_nodes(tuple(nodes), last if owner.output == old else owner.output)

@@ -9,9 +9,10 @@ from typing import Any
 from stspec.blocks.base import Block
 from stspec.diagnostics import SpecError
 from stspec.graph import Defaults, Graph, Node
-from stspec.ir.edit import swap
+from stspec.ir.edit import replace_unit, swap, unit_of
 from stspec.ir.rule import error, make
 from stspec.ops.conv import Conv2d
+from stspec.ops.norm import BatchNorm
 from stspec.schema.spec import Rule
 
 
@@ -25,8 +26,9 @@ def replace_by_block(
 ) -> Graph:
     """Return the graph with a convolution's node owning a block.
 
-    The node keeps its name, slot, roles and place in its unit. Fields that the block and the
-    convolution both have are the convolution's where the rule does not say them.
+    The node keeps its name, slot, roles and place in its unit, or stands for the whole unit where
+    the block has norm and activation of its own. Fields that the block and the convolution both
+    have are the convolution's where the rule does not say them.
 
     Args:
         owner: the graph that holds the convolution.
@@ -53,7 +55,14 @@ def replace_by_block(
         raise _misfit(rule, node.name, f"it gives {out} channels, the convolution {channels[1]}")
     inner = _within(graph, node.tags.slot or node.name)
     new = replace(node, body=inner).tagged(rule=rule.path, core=block.core)
-    return swap(owner, node, new)
+    if block.core_norm is None:
+        return swap(owner, node, new)
+    unit = unit_of(owner, node)
+    norm = next((n.name for n in unit if isinstance(n.body, BatchNorm)), None)
+    roles = dict.fromkeys(role for member in unit for role in member.tags.roles)
+    ends = unit[-1].tags.ends
+    taken = None if norm is None else (block.core_norm, norm)
+    return replace_unit(owner, unit, [new.tagged(roles=tuple(roles), ends=ends, core_norm=taken)])
 
 
 def _check_strides(rule: Rule, target: type[Block], name: str, conv: Conv2d) -> None:
