@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stspec.compose import index, names, resolve
+from stspec.compose import index, names
 from stspec.module import build_module
 from stspec.network import Network, load
-from stspec.source.nodes import to_plain
 
 FILES = tuple(names("model"))
 """Every model that is a file of its own, families included."""
@@ -28,15 +27,7 @@ CONV = {"op": "conv2d", "width": 8, "kernel": 3}
 @cache
 def small(name: str, *overrides: str) -> Network:
     """Return a shipped model for small clips and few classes, compiled once."""
-    return load(name, [f"clip.size={SIZE}", "classes=7", *windows(name), *overrides])
-
-
-def windows(name: str) -> list[str]:
-    """Return overrides that let a head's windows fit into any map."""
-    tree = to_plain(resolve(name).tree)
-    assert isinstance(tree, dict)
-    head = tree.get("head")
-    return ["head.window=1"] if isinstance(head, dict) and "window" in head else []
+    return load(name, [f"clip.size={SIZE}", "classes=7", *overrides])
 
 
 def odd(name: str) -> Network:
@@ -46,7 +37,7 @@ def odd(name: str) -> Network:
     # BNInception's strided modules join convolutions and pools, which agree on even sizes alone.
     size = "[64, 96]" if whole.spec.backbone.name == "bninception" else "[45, 67]"
     own = [f"clip.frames={frames + 1 - frames % 2}", f"clip.size={size}"]
-    return load(name, [*own, "classes=5", *windows(name)])
+    return load(name, [*own, "classes=5"])
 
 
 def model(layers: Mapping[str, Any], **keys: Any) -> dict[str, Any]:

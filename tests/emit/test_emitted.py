@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from stspec.cli.shipped import shipped
 from stspec.module import build_module
 from stspec.network import Network, load
-from tests.networks import windows
 
 SHIPPED = [name for name in shipped() if "_" in name]
 """The named models; a family's own file is its ResNet50."""
@@ -31,7 +30,7 @@ REPO = Path(__file__).parents[2]
 @cache
 def small(name: str) -> Network:
     """A shipped model on clips that are quick to run; its last maps are larger than 1 x 1."""
-    return load(name, ["clip.size=40", "classes=5", *windows(name)])
+    return load(name, ["clip.size=40", "classes=5"])
 
 
 def clips(network: Network, batch: int = 2) -> Tensor:

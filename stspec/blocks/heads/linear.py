@@ -30,7 +30,9 @@ class LinearHead(Head):
     classify: Literal["per_frame", "per_clip"] = Field(
         default="per_frame", description="scores of frames are joined, or their features"
     )
-    consensus: Reduce = Field(default="average", description="over frames")
+    consensus: Reduce | Literal["none"] = Field(
+        default="average", description="over frames; none where they are one already"
+    )
     name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
 
     def build(self, scope: Scope, x: Ref, *more: Ref) -> Ref:
@@ -38,15 +40,16 @@ class LinearHead(Head):
         ends = [self._features(scope, value) for value in (x, *more)]
         y = scope.add("head_join", Concat(), *ends) if more else ends[0]
         y = classifier(scope, y, self.name, self.classes, self.dropout)
-        if self.classify == "per_frame":
-            y = scope.add("consensus", Consensus(reduce=self.consensus), y)
-        return y
+        return self._joined(scope, y) if self.classify == "per_frame" else y
 
     def _features(self, scope: Scope, x: Ref) -> Ref:
         y = x if self.pool == "none" else scope.add("head_pool", SpatialPool(reduce=self.pool), x)
-        if self.classify == "per_clip":
-            y = scope.add("consensus", Consensus(reduce=self.consensus), y)
-        return y
+        return self._joined(scope, y) if self.classify == "per_clip" else y
+
+    def _joined(self, scope: Scope, x: Ref) -> Ref:
+        if self.consensus == "none":
+            return x
+        return scope.add("consensus", Consensus(reduce=self.consensus), x)
 
 
 def classifier(scope: Scope, x: Ref, name: str, classes: int, dropout: float) -> Ref:

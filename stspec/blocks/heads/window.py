@@ -13,7 +13,8 @@ from stspec.ops.conv import Conv2d
 from stspec.ops.join import Concat
 from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
-WindowSizes = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)]
+Side = Annotated[int, Field(ge=1)] | Literal["map"]
+WindowSizes = Annotated[list[Side], Field(min_length=3, max_length=3)]
 
 
 class WindowHead(Head):
@@ -21,7 +22,8 @@ class WindowHead(Head):
 
     As SlowFast's and X3D's heads (Feichtenhofer et al., ICCV 2019; Feichtenhofer, CVPR 2020): on
     the model's own clip the window covers the whole map; a larger clip is seen through as many
-    windows as fit, each with scores of its own.
+    windows as fit, each with scores of its own. A window of two frames is I3D's (Carreira and
+    Zisserman, CVPR 2017).
     """
 
     kind: ClassVar[str] = "window"
@@ -30,7 +32,7 @@ class WindowHead(Head):
     window: WindowSizes | Annotated[list[WindowSizes], Field(max_length=16)] | None = Field(
         default=None,
         description="frames, height and width of a window, or of one for each value that is read; "
-        "those of the clip's map",
+        "`map`, and none said, is the clip's",
     )
     hidden: int | None = Field(
         default=None, ge=1, description="width of a layer in front of the classifier"
@@ -58,6 +60,8 @@ class WindowHead(Head):
     def _pool(self, number: int) -> WindowPool:
         if not self.window:
             return WindowPool()
-        sizes = self.window[number % len(self.window)]
-        frames, height, width = self.window if isinstance(sizes, int) else sizes
+        own = self.window[number % len(self.window)]
+        # One window for all is a list of sides, windows of their own are a list of such lists.
+        sides = own if isinstance(own, list) else self.window
+        frames, height, width = (side if isinstance(side, int) else None for side in sides)
         return WindowPool(frames=frames, height=height, width=width)
