@@ -20,6 +20,7 @@ from stspec.blocks.residual import (
     PreActivationBottleneck,
 )
 from stspec.blocks.separable import SeparableConv
+from stspec.blocks.separated import ChannelSeparated
 from stspec.blocks.units import ConvSequence, ConvUnit
 
 BLOCKS: dict[str, type[Block]] = {
@@ -30,6 +31,7 @@ BLOCKS: dict[str, type[Block]] = {
         MultiscaleBottleneck,
         PreActivationBasic,
         PreActivationBottleneck,
+        ChannelSeparated,
         ConvUnit,
         ConvSequence,
         Inception,

@@ -193,6 +193,7 @@ def _describe(plan: ClassPlan) -> str:
         "downsample preactivation bottleneck": (
             "Bottleneck residual block, norms first, its shortcut projected"
         ),
+        "channel separated": "Convolution over channels, then one of each channel's positions",
         "inverted residual": "Inverted residual block",
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",

@@ -12,11 +12,12 @@ from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
 from stspec.ir.edit import edit_owner, swap
 from stspec.ir.factorise import factorise
+from stspec.ir.frames import frames_at
 from stspec.ir.nothing import matches_nothing
 from stspec.ir.replace import replace_by_block
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import FAMILIES, Site, sites
-from stspec.ops.base import Op
+from stspec.ops.base import Op, Shape
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Pathway, Rule, Spec
 
@@ -43,6 +44,8 @@ def convert(
     channels = channel_map(graph, [spec.model.clip.shape.channels])
     for site, values in zip(found, values_along(rule, found), strict=True):
         _check_target(rule, site.node.body)
+        if values.get("kernel_t") == "all":
+            values = {**values, **_all_frames(spec, graph, site)}
         if rule.target == "conv2plus1d":
             edit = _factorising(pathway, rule, values, _widths(graph, site, values, channels))
         elif _is_block(rule.target):
@@ -102,6 +105,13 @@ def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
         return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
 
     return edit
+
+
+def _all_frames(spec: Spec, graph: Graph, site: Site) -> dict[str, int]:
+    """Return kernel and padding of a convolution that spans all frames that arrive."""
+    clip = spec.model.clip
+    shape = Shape(clip.channels, clip.frames, *clip.sides)
+    return {"kernel_t": frames_at(graph, [shape], site.path) or 1, "padding_t": 0}
 
 
 def _widths(

@@ -57,6 +57,8 @@ class LayerWriter:
         return self._block(name, layer.body(**layer.values), x, tags)
 
     def _op(self, name: str, op: Op, x: Ref, tags: dict[str, Any], slot: str | None = None) -> Ref:
+        if isinstance(op, BatchNorm):
+            op = self._norm(op)
         if isinstance(op, Conv2d):
             self.unit = name
             return self.scope.add(name, op, x, slot=slot or name, unit=name, ends=name, **tags)
@@ -65,6 +67,11 @@ class LayerWriter:
             return self.scope.add(name, op, x, unit=self.unit, ends=self.unit, **tags)
         self.unit = None
         return self.scope.add(name, op, x, **tags)
+
+    def _norm(self, op: BatchNorm) -> BatchNorm:
+        """Return a norm that is the backbone's in all that the layer does not say."""
+        shared = self.scope.defaults.norm
+        return op if shared is None else BatchNorm(**{**dict(shared), **_said(op)})
 
     def _block(self, name: str, block: Block, x: Ref, tags: dict[str, Any]) -> Ref:
         self.unit = None
@@ -109,6 +116,10 @@ def _repeated(layer: Layer) -> list[dict[str, Any]]:
     first = dict(layer.values)
     rest = {k: v for k, v in first.items() if k != "stride"}
     return [first] + [rest] * (layer.keys.repeat - 1)
+
+
+def _said(op: Op) -> dict[str, Any]:
+    return {name: getattr(op, name) for name in op.model_fields_set}
 
 
 def roles_of(names: Any) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ from stspec.blocks.heads import HEADS
 from stspec.blocks.registry import BLOCKS
 from stspec.compose.version import LANGUAGE
 from stspec.ops.base import Op
+from stspec.ops.conv import Conv3d
 from stspec.ops.registry import OPS
 from stspec.ops.twins import ClipTwin
 from stspec.schema.models import (
@@ -34,7 +35,7 @@ from stspec.schema.models import (
     Sample,
     Selector,
 )
-from stspec.schema.rules import Conv2Plus1dFields, EachKeys
+from stspec.schema.rules import Conv2Plus1dFields, Conv3dRule, EachKeys
 
 Json = dict[str, Any]
 
@@ -247,7 +248,12 @@ def _ops() -> dict[str, type[Op]]:
 
 def _targets() -> dict[str, type[BaseModel]]:
     """Return what a rule can convert to."""
-    return {**_ops(), **BLOCKS, ClipTwin.kind: ClipTwin, "conv2plus1d": Conv2Plus1dFields}
+    own: dict[str, type[BaseModel]] = {
+        Conv3d.kind: Conv3dRule,
+        ClipTwin.kind: ClipTwin,
+        "conv2plus1d": Conv2Plus1dFields,
+    }
+    return {**_ops(), **BLOCKS, **own}
 
 
 def _insertions() -> dict[str, type[BaseModel]]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, create_model
 from stspec.blocks.base import Block
 from stspec.blocks.registry import BLOCKS
 from stspec.ops.base import FROZEN, Op
+from stspec.ops.conv import Conv3d
 from stspec.ops.plugin import find_op
 from stspec.ops.twins import ClipTwin
 from stspec.schema.collect import Collector, names_of, split
@@ -42,6 +43,14 @@ class EachKeys(BaseModel):
     )
     over: Literal["stage", "model"] = Field(
         default="stage", description="begin again in every stage, or count through"
+    )
+
+
+class Conv3dRule(Conv3d):
+    """Convolution of a clip over time and space; a rule's may span all frames."""
+
+    kernel_t: Annotated[int, Field(ge=1)] | Literal["all"] = Field(  # type: ignore[assignment]
+        default=1, description="temporal kernel, or all frames that arrive, none padded"
     )
 
 
@@ -113,9 +122,13 @@ def _rule(section: str, key: Scalar, node: Mapping, place: tuple[str, ...]) -> R
         target, model = "conv2plus1d", Conv2Plus1dFields
     else:
         target = found = _target(node, keys)
-        model = found if keys.insert is not None else partial(found)
+        model = found if keys.insert is not None else partial(_in_rules(found))
     values = _values(fields, model, path, key)
     return Rule(f"{section}.{key.value}", keys, target, values, node)
+
+
+def _in_rules(target: type[Op] | type[Block]) -> type[BaseModel]:
+    return Conv3dRule if target is Conv3d else target
 
 
 def _target(node: Mapping, keys: RuleKeys) -> type[Op] | type[Block]:
