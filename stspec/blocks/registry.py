@@ -8,6 +8,7 @@ from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
 from stspec.blocks.groups import SpatiotemporalGroups
 from stspec.blocks.inception import Inception
+from stspec.blocks.inverted import InvertedBottleneck
 from stspec.blocks.lateral import TemporalLateral
 from stspec.blocks.mobile import InvertedResidual
 from stspec.blocks.motion import MotionExcitation
@@ -36,6 +37,7 @@ BLOCKS: dict[str, type[Block]] = {
         ConvSequence,
         Inception,
         InvertedResidual,
+        InvertedBottleneck,
         Fire,
         NonLocal,
         MotionExcitation,

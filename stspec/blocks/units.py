@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stspec.blocks.base import MODULE_OUTPUT, Block
 from stspec.graph import Ref, Scope
@@ -17,15 +17,27 @@ class ConvUnit(Block):
     kind: ClassVar[str] = "conv_unit"
     core: ClassVar[str | None] = "conv"
 
-    width: int = Field(ge=1, description="output channels")
+    width: int | None = Field(default=None, ge=1, description="output channels; as many as input")
+    expansion: float | None = Field(
+        default=None, gt=0, le=64, description="output channels per channel, in place of a width"
+    )
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
     stride: int = Field(default=1, ge=1, description="spatial stride")
     padding: int | None = Field(default=None, ge=0, description="spatial padding; kernel // 2")
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write conv, bn and the activation."""
-        y = unit(scope, x, **self.model_dump())
+        fields = self.model_dump(exclude={"expansion"})
+        if self.expansion is not None:
+            fields["width"] = max(1, int(self.expansion * x.channels))
+        y = unit(scope, x, **fields)
         return scope.role(y, *MODULE_OUTPUT)
+
+    @model_validator(mode="after")
+    def _one_width(self) -> Self:
+        if self.width is not None and self.expansion is not None:
+            raise ValueError("a width and an expansion exclude each other")
+        return self
 
 
 class ConvSequence(Block):

@@ -89,6 +89,7 @@ class Scope:
         *,
         norm: str | None,
         act: str | None = None,
+        activation: type[Activation] | None = None,
         slot: str | None = None,
         roles: tuple[tuple[str, str], ...] = (),
         **conv: Any,
@@ -100,6 +101,7 @@ class Scope:
             x: what it reads.
             norm: the norm's name, if the unit has one; left out where the backbone has none.
             act: the activation's name, if the unit has one.
+            activation: the activation, where it is not the backbone's.
             slot: what selectors call the convolution; its name by default.
             roles: roles of the convolution's edges.
             conv: fields of ``Conv2d``, or of ``Conv3d`` where one is about time.
@@ -111,7 +113,7 @@ class Scope:
         if norm is not None and self.defaults.norm is not None:
             y = self.add(norm, self.defaults.norm, y, unit=slot)
         if act is not None:
-            y = self.add(act, self.defaults.activation(), y, unit=slot)
+            y = self.add(act, (activation or self.defaults.activation)(), y, unit=slot)
         self._tag_last(ends=slot)
         return y
 

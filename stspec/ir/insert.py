@@ -52,8 +52,8 @@ def _sides(selector: Selector, site: Site) -> list[str]:
         return []
     if selector.slot is None and selector.op is None:
         return []
-    if selector.point == "input":
-        return ["input"]
+    if selector.point == "input" or (selector.point == "norm" and is_unit):
+        return [selector.point]
     return ["unit" if is_unit and selector.point != "raw" else "output"]
 
 
@@ -67,8 +67,8 @@ def _read_at(graph: Graph, site: Site, side: str) -> str:
         owner = body
     if side in ("input", "entry"):
         name = owner.node(name).inputs[0]
-    elif side == "unit":
-        name = unit_end(owner, owner.node(name)).name
+    elif side in UNITS:
+        name = UNITS[side](owner, owner.node(name)).name
     return ".".join((*owners, name))
 
 
@@ -79,10 +79,20 @@ def unit_end(owner: Graph, node: Node) -> Node:
     return next((n for n in owner.nodes if n.tags.ends == node.tags.unit), node)
 
 
+def unit_norm(owner: Graph, node: Node) -> Node:
+    """Return the norm of a convolution's unit, or the convolution where it has none."""
+    unit = node.tags.unit
+    norms = (n for n in owner.nodes if isinstance(n.body, BatchNorm) and n.tags.unit == unit)
+    return next(norms, node)
+
+
+UNITS = {"norm": unit_norm, "unit": unit_end}
+
+
 def _inserting(rule: Rule, side: str, body: Op | Graph) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
-        if side == "unit":
-            node = unit_end(owner, node)
+        if side in UNITS:
+            node = UNITS[side](owner, node)
         beside_graph = isinstance(node.body, Graph) and side != "entry" and not node.tags.slot
         name = f"{node.name}_{rule.name}" if beside_graph else pathway_prefix(node) + rule.name
         new = Node(free_name(owner, name), body, (), beside(node, rule.path))
@@ -107,6 +117,7 @@ INSERTS = {
     "input": insert_before,
     "entry": insert_entry,
     "output": insert_after,
+    "norm": insert_after,
     "unit": insert_after,
 }
 

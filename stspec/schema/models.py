@@ -47,8 +47,9 @@ class Selector(Strict):
     depthwise: bool | None = Field(default=None, description="one group per channel, or not")
     stages: Numbers | None = Field(default=None, description="stages, 1 being the stem")
     blocks: Numbers | Every | None = Field(default=None, description="blocks of a stage, from 0")
-    point: Literal["input", "raw", "output"] | None = Field(
-        default=None, description="in front of the convolution, behind it, behind its unit"
+    point: Literal["input", "raw", "norm", "output"] | None = Field(
+        default=None,
+        description="in front of the convolution, behind it, behind its norm, behind its unit",
     )
     exclude: Selector | None = Field(default=None, alias="not", description="but none of these")
 
