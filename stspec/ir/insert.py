@@ -13,6 +13,7 @@ from stspec.ir.nothing import matches_nothing
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import Site
 from stspec.ops.base import Op, ShapeError
+from stspec.ops.norm import BatchNorm
 from stspec.schema.models import Selector
 from stspec.schema.spec import Pathway, Rule, Spec
 

@@ -1,4 +1,4 @@
-"""The files that hold weights, opened: torch's two formats and safetensors."""
+"""The files that hold weights, opened: torch's two formats, safetensors, pickles of arrays."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from stspec.weights.arrays import Array
+from stspec.weights.arrays import Array, CorruptTensorError
 from stspec.weights.pickles import (
     BFLOAT16,
-    CorruptTensorError,
+    Inert,
     Kind,
     StorageRef,
     TensorRef,
@@ -119,7 +119,11 @@ def _zip(path: Path) -> Any:
 @contextlib.contextmanager
 def _legacy(path: Path) -> Any:
     with path.open("rb") as file:
-        if _unpickle(file) != _MAGIC:
+        first = _unpickle(file)
+        if isinstance(first, dict) and not isinstance(first, Inert):
+            yield Archive(first, _no_storages)
+            return
+        if first != _MAGIC:
             raise BadFileError("the file is a pickle that torch.save did not write")
         if _unpickle(file) != _PROTOCOL:
             raise BadFileError("the file is in a version of torch's format that is not known")
@@ -135,6 +139,10 @@ def _legacy(path: Path) -> Any:
             return file.read(size)
 
         yield Archive(root, lambda tensor: tensor.read(storage))
+
+
+def _no_storages(_tensor: TensorRef) -> Array:
+    raise CorruptTensorError("a plain pickle has no storages")
 
 
 def _places(file: IO[bytes], keys: Any, kinds: dict[str, Kind]) -> dict[str, tuple[int, int]]:

@@ -15,6 +15,10 @@ COUNTER = "num_batches_tracked"
 """Leaf of the batch counters that torch's norms keep and older checkpoints lack."""
 
 
+class CorruptTensorError(ValueError):
+    """A tensor whose bytes are not those of its shape, or that repeats them without measure."""
+
+
 class HasShape(Protocol):
     """A tensor of any library that numpy can read."""
 

@@ -22,8 +22,9 @@ import numpy as np
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.weights.archives import Archive, BadFileError, open_archive
-from stspec.weights.arrays import Array, HasShape, as_array
-from stspec.weights.pickles import CorruptTensorError, Inert, TensorRef
+from stspec.weights.arrays import Array, CorruptTensorError, HasShape, as_array
+from stspec.weights.numpy_pickles import HeldArray
+from stspec.weights.pickles import Inert, TensorRef
 
 CONTAINERS = (
     "state_dict",
@@ -36,6 +37,7 @@ CONTAINERS = (
     "weights",
     "params",
     "ema_state_dict",
+    "blobs",
 )
 """Keys under which training programs nest a state dict, the likeliest first."""
 
@@ -72,7 +74,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
-    """Read the tensors of a .pt, .pth or .safetensors file; its format is told by its content.
+    """Read the tensors of a .pt, .pth, .safetensors or .pkl file, told by its content.
 
     bfloat16 becomes float32. Objects of any class other than tensors are left out, never built.
     Raises SpecError where the file cannot be read or holds no state dict.
@@ -151,7 +153,8 @@ def _nothing(root: Any) -> str:
 
 def _has_tensors(value: Any) -> bool:
     return isinstance(value, Mapping) and any(
-        isinstance(item, TensorRef) and isinstance(key, str) for key, item in value.items()
+        isinstance(item, TensorRef | HeldArray) and isinstance(key, str)
+        for key, item in value.items()
     )
 
 
@@ -161,9 +164,10 @@ def _tensors(archive: Archive, found: Mapping[Any, Any]) -> Iterator[tuple[str, 
         if isinstance(value, Inert) and value.qualified.startswith("torch."):
             kind = value.qualified.rpartition(".")[2]
             raise BadFileError(f"its tensor `{key}` is of a kind that is not read here ({kind})")
-        if isinstance(value, TensorRef) and isinstance(key, str):
+        if isinstance(value, TensorRef | HeldArray) and isinstance(key, str):
             try:
-                yield key, archive.read(value)
+                held = isinstance(value, HeldArray)
+                yield key, value.read() if held else archive.read(value)
             except CorruptTensorError as error:
                 why = f"its tensor `{key}` is damaged: {error}"
                 raise BadFileError(why, "download it again") from error

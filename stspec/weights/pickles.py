@@ -1,9 +1,10 @@
 """Reads what torch.save writes, tensors alone: no code of the file runs, and torch is not needed.
 
-A pickle may name any function of any module and have it called. Here it gets four things:
-ordered dicts, storages, the few functions that put a tensor together, and for everything else a
-stand-in that takes whatever is done to it and does nothing. Tensors stay references into their
-storages until they are asked for, so an optimiser's state is never read.
+A pickle may name any function of any module and have it called. Here it gets five things:
+ordered dicts, storages, the few functions that put a tensor together, stand-ins for those that
+put an array of numpy together, and for everything else a stand-in that takes whatever is done to
+it and does nothing. Tensors stay references into their storages until they are asked for, so an
+optimiser's state is never read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 
-from stspec.weights.arrays import Array
+from stspec.weights.arrays import Array, CorruptTensorError
+from stspec.weights.numpy_pickles import rebuilders
 
 Read: TypeAlias = Callable[[str], bytes]
 
@@ -41,10 +43,6 @@ _DTYPES = {"uint16": "u2", "uint32": "u4", "uint64": "u8"}
 
 # A tensor may repeat its storage (stride 0); more than this is an attack on memory.
 _LARGEST_REPEATED = 1 << 30
-
-
-class CorruptTensorError(ValueError):
-    """A tensor that reaches beyond its storage, or repeats it without measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +141,9 @@ class TensorUnpickler(pickle.Unpickler):
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        # Checkpoints of Python 2 hold byte strings; those of tensor names are ASCII.
-        super().__init__(file, encoding="utf-8", errors="replace")
-        self._known = _rebuilders()
+        # Checkpoints of Python 2 hold byte strings: names, which are ASCII, and numpy's data.
+        super().__init__(file, encoding="latin1")
+        self._known = _rebuilders() | rebuilders()
         self._inert: dict[str, type[Inert]] = {}
         self.kinds: dict[str, Kind] = {}
 
