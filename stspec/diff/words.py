@@ -80,7 +80,7 @@ def _softmax_attention(op: Any) -> str:
 
 
 def _window_pool(op: Any) -> str:
-    sizes = (op.frames, op.height, op.width)
+    sizes = (op.frames, op.height or op.side, op.width or op.side)
     if not any(sizes):
         return "average over a window of the whole map"
     return f"average over windows of {'x'.join(str(size or 'all') for size in sizes)}"

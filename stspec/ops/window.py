@@ -15,8 +15,8 @@ from stspec.ops.conv import check_room
 class WindowPool(Op):
     """Average over windows of time and space at every position: stride 1, no padding.
 
-    An axis without a size is pooled whole, so that one window covers the map of the model's own
-    clip. A larger clip then gives as many windows as fit: (N, C, T - t + 1, H - h + 1, W - w + 1).
+    A map gives as many windows as fit: (N, C, T - t + 1, H - h + 1, W - w + 1). An axis without a
+    size is pooled whole; a side is cut to the map, where a height or width must fit.
     """
 
     kind: ClassVar[str] = "window_pool"
@@ -25,11 +25,15 @@ class WindowPool(Op):
     frames: int | None = Field(default=None, ge=1, description="frames of a window; all")
     height: int | None = Field(default=None, ge=1, description="height of a window; the map's")
     width: int | None = Field(default=None, ge=1, description="width of a window; the map's")
+    side: int | None = Field(
+        default=None, ge=1, description="height and width where none are given, at most the map's"
+    )
 
     def window_of(self, shape: Shape) -> tuple[int, int, int]:
         """Return the window's frames, height and width on a map."""
         _, t, h, w = trunk(shape, self.kind)
-        return self.frames or t, self.height or h, self.width or w
+        rest = (h, w) if self.side is None else (min(self.side, h), min(self.side, w))
+        return self.frames or t, self.height or rest[0], self.width or rest[1]
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return one value for every place where the window fits."""
@@ -42,7 +46,7 @@ class WindowPool(Op):
 
     def window(self) -> Window:
         """Return the window's extent; axes without a size are looked at whole."""
-        sides = (self.height, self.width)
+        sides = (self.height or self.side, self.width or self.side)
         return Window(
             time=Reach(self.frames or 1),
             space=Reach(max(side or 1 for side in sides)),

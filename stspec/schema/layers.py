@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +13,7 @@ from stspec.blocks.registry import BLOCKS
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.ops.base import Op
 from stspec.ops.plugin import find_op
+from stspec.ops.squeeze import rounded
 from stspec.schema.collect import Collector, names_of, split
 from stspec.schema.models import LayerKeys
 from stspec.schema.names import check_name
@@ -58,35 +61,34 @@ def parse_layers(
                 path = (*place, *section.split("."), str(key.value))
                 layers.append(_layer(str(key.value), value, key, path))
     with errors.collect():
-        _check_count(layers, node)
+        check_count(layers, node)
     return tuple(layers)
 
 
-def scaled(layer: Layer, factor: float, divisor: int) -> Layer:
-    """Return a layer with its channels multiplied, as width multipliers do (Howard et al., 2017).
+def scaled(layer: Layer, width: float, divisor: int, depth: float) -> Layer:
+    """Return a layer with other numbers of channels and blocks (Tan and Le, EfficientNet, 2019).
 
     Channels are rounded to the nearest multiple of the divisor, and up where that would take
-    away more than a tenth.
+    away more than a tenth; the blocks of a stage are rounded up.
     """
     if isinstance(layer.body, tuple):
-        return replace(layer, body=tuple(scaled(x, factor, divisor) for x in layer.body))
+        body = tuple(scaled(x, width, divisor, depth) for x in layer.body)
+        return replace(layer, body=body)
 
     def scale(value: Any) -> Any:
         if isinstance(value, list):
             return [scale(item) for item in value]
-        return rounded(value * factor, divisor) if type(value) is int else value
+        return rounded(value * width, divisor) if type(value) is int else value
 
     values = {k: scale(v) if k in layer.body.channel_fields else v for k, v in layer.values.items()}
-    return replace(layer, values=values)
+    keys = layer.keys
+    if "repeat" in keys.model_fields_set:
+        keys = keys.model_copy(update={"repeat": math.ceil(keys.repeat * depth)})
+    return replace(layer, values=values, keys=keys)
 
 
-def rounded(width: float, divisor: int) -> int:
-    """Return a width as a multiple of the divisor, at least one and never under 0.9 of it."""
-    nearest = max(divisor, int(width + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * width else nearest
-
-
-def _check_count(layers: list[Layer], node: Mapping) -> None:
+def check_count(layers: Iterable[Layer], node: Node) -> None:
+    """Raise a SpecError where there are more layers and blocks than can be built."""
     count = sum(layer.count for layer in layers)
     if count > MOST_LAYERS:
         raise SpecError(

@@ -237,7 +237,10 @@ class Backbone(Strict):
         default=1.0, gt=0, le=64, description="factor on the channels of every layer"
     )
     divisor: int = Field(
-        default=1, ge=1, le=1024, description="scaled channels are rounded to multiples of it"
+        default=1, ge=1, le=1024, description="channels are rounded to multiples of it"
+    )
+    depth: float = Field(
+        default=1.0, gt=0, le=64, description="factor on the blocks of every stage, rounded up"
     )
     layers: dict[str, dict[str, Any]] = Field(description="layers by name")
     head: dict[str, Any] = Field(default_factory=dict, description="defaults of the head")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stspec.blocks.heads import Head
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.schema.collect import Collector
-from stspec.schema.layers import Layer, parse_layers, scaled
+from stspec.schema.layers import Layer, check_count, parse_layers, scaled
 from stspec.schema.models import Backbone, LateralKeys, PathwayKeys, Policy, Sample
 from stspec.schema.names import check_name
 from stspec.schema.rules import Rule, parse_rules
@@ -74,8 +74,12 @@ def parse_stack(
             key = tree.key("backbone")
             backbone = validate(backbone_node, Backbone, path=(*place, "backbone"), key=key)
         layers = parse_layers(backbone_node.get("layers"), errors, place)
-        if backbone is not None and backbone.width != 1:
-            layers = tuple(scaled(x, backbone.width, backbone.divisor) for x in layers)
+        if backbone is not None:
+            factors = (backbone.width, backbone.divisor, backbone.depth)
+            layers = tuple(scaled(layer, *factors) for layer in layers)
+            if backbone.depth > 1:
+                with errors.collect():
+                    check_count(layers, backbone_node)
     if isinstance(policy_node, Mapping):
         with errors.collect():
             key = tree.key("policy")

@@ -20,19 +20,24 @@ WindowSizes = Annotated[list[Side], Field(min_length=3, max_length=3)]
 class WindowHead(Head):
     """Average over windows of one size, a classifier at every position, then their mean.
 
-    As SlowFast's and X3D's heads (Feichtenhofer et al., ICCV 2019; Feichtenhofer, CVPR 2020): on
-    the model's own clip the window covers the whole map; a larger clip is seen through as many
-    windows as fit, each with scores of its own. A window of two frames is I3D's (Carreira and
+    As SlowFast's and X3D's heads (Feichtenhofer et al., ICCV 2019; Feichtenhofer, CVPR 2020): a
+    window covers the whole map of the clips that are trained on; larger ones are seen through as
+    many windows as fit, each with scores of its own. A window of two frames is I3D's (Carreira and
     Zisserman, CVPR 2017).
     """
 
     kind: ClassVar[str] = "window"
     several: ClassVar[bool] = True
 
-    window: WindowSizes | Annotated[list[WindowSizes], Field(max_length=16)] | None = Field(
+    window: (
+        Annotated[int, Field(ge=1)]
+        | WindowSizes
+        | Annotated[list[WindowSizes], Field(max_length=16)]
+        | None
+    ) = Field(
         default=None,
-        description="frames, height and width of a window, or of one for each value that is read; "
-        "`map`, and none said, is the clip's",
+        description="side of the windows, which a smaller map fills; or frames, height and width, "
+        "or such for each value that is read; `map`, and none said, is the clip's",
     )
     hidden: int | None = Field(
         default=None, ge=1, description="width of a layer in front of the classifier"
@@ -60,6 +65,8 @@ class WindowHead(Head):
     def _pool(self, number: int) -> WindowPool:
         if not self.window:
             return WindowPool()
+        if isinstance(self.window, int):
+            return WindowPool(side=self.window)
         own = self.window[number % len(self.window)]
         # One window for all is a list of sides, windows of their own are a list of such lists.
         sides = own if isinstance(own, list) else self.window
