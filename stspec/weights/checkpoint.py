@@ -166,11 +166,14 @@ def _tensors(archive: Archive, found: Mapping[Any, Any]) -> Iterator[tuple[str, 
             raise BadFileError(f"its tensor `{key}` is of a kind that is not read here ({kind})")
         if isinstance(value, TensorRef | HeldArray) and isinstance(key, str):
             try:
-                held = isinstance(value, HeldArray)
-                yield key, value.read() if held else archive.read(value)
+                yield key, _array(archive, value)
             except CorruptTensorError as error:
                 why = f"its tensor `{key}` is damaged: {error}"
                 raise BadFileError(why, "download it again") from error
+
+
+def _array(archive: Archive, value: TensorRef | HeldArray) -> Array:
+    return value.read() if isinstance(value, HeldArray) else archive.read(value)
 
 
 def _sidecar_path(path: Path) -> Path:

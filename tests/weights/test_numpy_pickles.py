@@ -69,7 +69,9 @@ def short(text: bytes) -> bytes:
 
 
 def test_what_python_2_wrote_is_read(tmp_path: Path) -> None:
-    state = {"conv1_w": np.linspace(-1, 1, 300, dtype="<f4").reshape(4, 75)}
+    state: dict[str, np.ndarray[Any, Any]] = {
+        "conv1_w": np.linspace(-1, 1, 300, dtype="<f4").reshape(4, 75)
+    }
     state |= {"res2_0_branch2a_bn_s": np.arange(5, dtype="<f8"), "pred_b": np.full(2, 1e9, ">f4")}
     program = of_python_2(state)
     by_numpy = pickle.loads(program, encoding="latin1")["blobs"]
@@ -91,7 +93,7 @@ class Call:
 
 def test_code_beside_arrays_never_runs(tmp_path: Path) -> None:
     path, mark = tmp_path / "model.pkl", tmp_path / "mark"
-    state = {"conv1_w": np.ones(2, "f4")}
+    state: dict[str, np.ndarray[Any, Any]] = {"conv1_w": np.ones(2, "f4")}
     attack = Call(os.mkdir, str(mark))
     path.write_bytes(pickle.dumps({"blobs": state, "a": attack, "b": [attack]}))
     assert_read(path, state, "blobs")
