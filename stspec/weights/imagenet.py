@@ -41,7 +41,8 @@ def fill_from_image(
     for 3 channels is adapted to the model's number of channels. A classifier of another number
     of classes is left out. Keys that the model alone has are filled: they keep their initial
     values. `importer` is as in `import_state_dict`. `moved` has the keys that an image network
-    calls differently, and what it calls them.
+    calls differently, and what it calls them; where such a convolution has fewer channels than
+    the one whose place it takes, it takes the first of them.
 
     Raises SpecError where another tensor does not fit, or nothing belongs to the model.
     """
@@ -58,6 +59,8 @@ def fill_from_image(
             entries.append(absent(key, shape))
             continue
         piece = replace(piece, key=key)
+        if key in moved:
+            piece = _leading(piece, tuple(shape))
         if _is_other_classifier(piece, shape, class_layers):
             entries.extend(replaced(piece, shape))
             continue
@@ -96,6 +99,17 @@ def _fit(
             return inflate(array, shape[2], policy), (*how, f"inflated ({policy})")
     same = reshaped(array, shape)
     return None if same is None else (same, how)
+
+
+def _leading(piece: Piece, shape: Shape) -> Piece:
+    """The first channels of a convolution's tensor, where the model has fewer of them."""
+    there, here = piece.array.shape[:2], shape[:2]
+    fewer = there != here and all(a >= b for a, b in zip(there, here, strict=True))
+    if not fewer or piece.array.ndim not in (1, 4):
+        return piece
+    told = f"the first {' of '.join(str(n) for n in (here[0], there[0]))} channels"
+    cut = piece.array[tuple(slice(size) for size in here)]
+    return replace(piece, array=cut, how=(*piece.how, told))
 
 
 def _is_other_classifier(piece: Piece, shape: Shape, class_layers: Collection[str]) -> bool:
