@@ -42,7 +42,7 @@ def trains(network: Network, module: nn.Module) -> None:
     module.train()
     out = module(clip_of(network))
     loss = out.square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert torch.isfinite(loss)
     assert [n for n, p in module.named_parameters() if p.grad is None] == []
 
