@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from stspec.blocks.base import BLOCK_INPUT, BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
+from stspec.blocks.residual import project
 from stspec.graph import Ref, Scope
 from stspec.ops.gate import Resize
 from stspec.ops.join import Add
@@ -132,17 +133,9 @@ def _bottleneck(scope: Scope, x: Ref, inner: int, out: int, stride: int, is_open
 
 def _shortcut(scope: Scope, x: Ref, out: int, stride: int) -> Ref:
     """Write the shortcut: pooled where it strides, projected where it has other channels."""
-    if stride == 1 and x.channels == out:
-        return x
-    projects = x.channels != out
-    scope.kind = f"{'downsample' if projects else 'pooled'}_{scope.kind}"
-
-    def build(sub: Scope, y: Ref) -> Ref:
-        if stride > 1:
-            y = sub.add("0", AvgPool2d(kernel=3, stride=stride, padding=1), y)
-        if not projects:
-            return y
-        first = int(stride > 1)
-        return sub.unit(str(first), y, width=out, kernel=1, norm=str(first + 1), slot="downsample")
-
-    return scope.sub("downsample", "sequential", x, build, value="shortcut")
+    if x.channels != out or stride == 1:
+        return project(scope, x, out, stride, pool=3)
+    scope.kind = f"pooled_{scope.kind}"
+    return scope.add(
+        "downsample", AvgPool2d(kernel=3, stride=stride, padding=1), x, value="shortcut"
+    )

@@ -10,7 +10,7 @@ from stspec.blocks.base import Block
 from stspec.graph import Ref, Scope
 from stspec.ops.base import ShapeError
 from stspec.ops.conv import Conv3d
-from stspec.ops.correlation import Correlation
+from stspec.ops.correlation import Correlation, Odd
 from stspec.ops.join import Add, Concat
 
 
@@ -24,7 +24,7 @@ class CorrelationBlock(Block):
     kind: ClassVar[str] = "correlation_block"
 
     reduction: int = Field(default=4, ge=1, description="input channels per reduced channel")
-    kernel: int = Field(default=7, ge=1, description="offsets along each side, an odd number")
+    kernel: Odd = Field(default=7, ge=1, description="offsets along each side, an odd number")
     dilation: int = Field(default=2, ge=1, description="positions from one offset to the next")
     groups: int = Field(default=32, ge=1, description="groups of channels")
     join: Literal["sum", "concat"] = Field(

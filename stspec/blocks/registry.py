@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stspec.blocks.base import Block
+from stspec.blocks.big_little import BigLittle, BigLittleStem
 from stspec.blocks.correlation import CorrelationBlock
 from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
@@ -43,6 +44,8 @@ BLOCKS: dict[str, type[Block]] = {
         MotionExcitation,
         Excitation,
         CorrelationBlock,
+        BigLittle,
+        BigLittleStem,
         SpatiotemporalGroups,
         TemporalLateral,
         SeparableConv,

@@ -19,7 +19,7 @@ from stspec.ops.pool import Pool2d, TemporalPool
 Pair = tuple[int, int]
 
 _FAMILIES: tuple[type[Op], ...] = (Conv2d, Pool2d, TemporalPool, Activation, BatchNorm)
-_PREFIXES = ("downsample_", "padded_", "bypass_")
+_PREFIXES = ("downsample_", "padded_", "pooled_", "open_", "strided_", "bypass_")
 _MOST_COMPARED = 4096
 """Pairs in one gap beyond which likeness is not asked: such scopes have nothing in common."""
 

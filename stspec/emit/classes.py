@@ -9,6 +9,7 @@ from itertools import count
 from stspec.emit.construct import Instance, Member, Slot, layer_slots
 from stspec.graph import Graph
 from stspec.ops.base import Value
+from stspec.ops.sample import FrameRepeat, FrameSample
 
 Vector = tuple[Value, ...]
 
@@ -249,9 +250,15 @@ def _height(instance: Instance) -> int:
     return 1 + max((_height(owned) for owned in instance.instances()), default=0)
 
 
+_FRAMES = (FrameSample, FrameRepeat)
+
+
 def inserted(graph: Graph) -> tuple[str, ...]:
-    """Return what a policy added to a graph: temporal rules by name, separable convolutions."""
-    rules = (node.tags.rule or "" for node in graph.nodes)
+    """Return what a policy added to a graph: temporal rules by name, separable convolutions.
+
+    Which frames are read goes without saying.
+    """
+    rules = (n.tags.rule or "" for n in graph.nodes if not isinstance(n.body, _FRAMES))
     names = [r.partition(".")[2] for r in rules if r.startswith("temporal.")]
     if any((node.tags.slot or "").endswith("_t") for node in graph.nodes):
         names.append("separable")

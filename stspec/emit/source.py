@@ -182,6 +182,11 @@ def _describe(plan: ClassPlan) -> str:
         "motion excitation": "Excites channels where neighbouring frames differ",
         "correlation block": "Correlation of reduced features with the previous frame's",
         "spatiotemporal groups": "Spatial and spatio-temporal convolution side by side",
+        "open bottleneck": "Bottleneck residual block without activation at its end",
+        "pooled bottleneck": "Bottleneck residual block with a pooled shortcut",
+        "big little": "Big branch at half the resolution, little branch beside it, and their sum",
+        "big little stem": "Big and little branch of the stem, and their sum",
+        "little stem": "Little branch of the stem",
         "padded bottleneck": "Bottleneck residual block with a shortcut padded by zeros",
         "preactivation basic": "Residual block, norms first",
         "downsample preactivation basic": "Residual block, norms first, its shortcut projected",
@@ -204,6 +209,7 @@ def _describe(plan: ClassPlan) -> str:
     text = names.get(kind, kind.capitalize())
     words = {
         "tam": "TAM",
+        "tam_residual": "TAM",
         "nl": "a non-local block",
         "shift": "a temporal shift",
         "motion": "excitation by motion",

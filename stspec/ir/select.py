@@ -22,6 +22,8 @@ class Site:
     stage: int | None
     block: int | None
     pathway: str | None = None
+    blocks: int | None = None
+    """How many blocks its stage has."""
 
 
 def sites(graph: Graph) -> Iterator[Site]:
@@ -34,7 +36,12 @@ def sites(graph: Graph) -> Iterator[Site]:
 
 def sites_of(graph: Graph, pathway: str | None) -> Iterator[Site]:
     """Yield every node of one pathway; None is the trunk, with the head behind it."""
-    return (site for site in sites(graph) if site.pathway == pathway)
+    found = [site for site in sites(graph) if site.pathway == pathway]
+    counts: dict[int | None, int] = {}
+    for site in found:
+        if site.block is not None:
+            counts[site.stage] = max(counts.get(site.stage, 0), site.block + 1)
+    return (replace(site, blocks=counts.get(site.stage)) for site in found)
 
 
 def _sites(
@@ -61,7 +68,7 @@ def matches(selector: Selector, site: Site) -> bool:
         and (selector.pointwise is None or _pointwise(body) == selector.pointwise)
         and (selector.depthwise is None or _depthwise(body) == selector.depthwise)
         and (selector.stages is None or site.stage in selector.stages)
-        and (selector.blocks is None or _block_fits(selector.blocks, site.block))
+        and (selector.blocks is None or _block_fits(selector.blocks, site))
         and (selector.exclude is None or not matches(selector.exclude, site))
     )
 
@@ -87,9 +94,10 @@ def _depthwise(body: Op | Graph) -> bool | None:
     return body.groups == "depthwise" if isinstance(body, Conv2d) else None
 
 
-def _block_fits(blocks: list[int] | Every, index: int | None) -> bool:
-    if index is None:
+def _block_fits(blocks: list[int] | Every, site: Site) -> bool:
+    index = site.block
+    if index is None or site.blocks is None:
         return False
     if isinstance(blocks, Every):
         return index >= blocks.start and (index - blocks.start) % blocks.every == 0
-    return index in blocks
+    return index in blocks or index - site.blocks in blocks

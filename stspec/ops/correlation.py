@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
 from stspec.ops.base import (
     Arg,
@@ -22,6 +22,15 @@ from stspec.ops.base import (
 )
 
 
+def _has_a_middle(kernel: int) -> int:
+    if kernel % 2 == 0:
+        raise ValueError("an even kernel has no middle: offsets go as far to each side")
+    return kernel
+
+
+Odd = Annotated[int, AfterValidator(_has_a_middle)]
+
+
 class Correlation(Op):
     """Weighted products of a position with those around it one frame earlier, group by group.
 
@@ -35,15 +44,9 @@ class Correlation(Op):
     layout: ClassVar[Layout | None] = "clip"
     keeps_memory: ClassVar[bool] = False
 
-    kernel: int = Field(default=7, ge=1, description="offsets along each side, an odd number")
+    kernel: Odd = Field(default=7, ge=1, description="offsets along each side, an odd number")
     dilation: int = Field(default=1, ge=1, description="positions from one offset to the next")
     groups: int = Field(default=1, ge=1, description="groups of channels")
-
-    @model_validator(mode="after")
-    def _has_a_middle(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError("an even kernel has no middle: offsets go as far to each side")
-        return self
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return one channel for each offset and group."""

@@ -77,6 +77,7 @@ _BUILT_IN: tuple[type[Op], ...] = (
     gate.Resize,
     join.PadChannels,
     sample.FrameSample,
+    sample.FrameRepeat,
     sample.ChannelSlice,
     temporal.TemporalAggregation,
     correlation.Correlation,

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from stspec.ops.base import Layout, Op, Reach, Shape, ShapeError, Site, Window
+from stspec.ops.base import Op, Reach, Shape, ShapeError, Site, Window, trunk
 
 
 class FrameSample(Op):
@@ -20,7 +20,6 @@ class FrameSample(Op):
     """
 
     kind: ClassVar[str] = "frame_sample"
-    layout: ClassVar[Layout | None] = "clip"
     keeps_memory: ClassVar[bool] = False
 
     every: int = Field(default=1, ge=1, le=4096, description="one frame of so many")
@@ -63,13 +62,35 @@ class FrameSample(Op):
 
     def function(self, site: Site) -> str:
         """Return a slice, or the frames by number."""
-        length = site.frames
+        taken = self._taken(site.frames)
+        if site.layout == "clip":
+            return f"{{0}}[:, :, {taken}]"
+        return f"torch.unflatten({{0}}, 0, (-1, {{frames}}))[:, {taken}].flatten(0, 1)"
+
+    def _taken(self, length: int) -> str:
         if self.rule == "linspace":
-            return f"{{0}}[:, :, {self.frames(length)}]"
+            return str(self.frames(length))
         stop = "" if self.rule == "stride" else str(length // self.every * self.every)
         start = str(self.start) if self.start else ""
         step = f":{self.every}" if self.every > 1 else ""
-        return f"{{0}}[:, :, {start}:{stop}{step}]"
+        return f"{start}:{stop}{step}"
+
+
+class FrameRepeat(Op):
+    """Every frame several times in a row: (N, C, T, H, W) becomes (N, C, times * T, H, W)."""
+
+    kind: ClassVar[str] = "frame_repeat"
+
+    times: int = Field(default=2, ge=1, le=64, description="how often each frame stands")
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape with more frames."""
+        c, t, h, w = trunk(inputs[0], self.kind)
+        return Shape(c, self.times * t, h, w)
+
+    def function(self, site: Site) -> str:
+        """Return the repetition along the axis that holds the frames."""
+        return f"{{0}}.repeat_interleave({self.times}, {0 if site.layout == 'frames' else 2})"
 
 
 def _float32(value: float) -> float:

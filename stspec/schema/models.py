@@ -46,7 +46,9 @@ class Selector(Strict):
     pointwise: bool | None = Field(default=None, description="kernel 1, or larger")
     depthwise: bool | None = Field(default=None, description="one group per channel, or not")
     stages: Numbers | None = Field(default=None, description="stages, 1 being the stem")
-    blocks: Numbers | Every | None = Field(default=None, description="blocks of a stage, from 0")
+    blocks: Numbers | Every | None = Field(
+        default=None, description="blocks of a stage, from 0; -1 the last"
+    )
     point: Literal["input", "raw", "norm", "output"] | None = Field(
         default=None,
         description="in front of the convolution, behind it, behind its norm, behind its unit",
