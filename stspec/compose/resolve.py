@@ -324,10 +324,12 @@ class _Resolver:
 
 
 def _sets_file(change: Override) -> bool:
-    """Whether an override sets a whole `policy` or `backbone`, of the trunk or of a pathway."""
+    """Whether an override may name files: a whole pathway, policy or backbone."""
     names = [str(segment.value) for segment in change.path]
     if names[0] == PATHWAYS:
         names = names[2:]
+        if not names:
+            return isinstance(change.value, Mapping)
     return bool(names) and names[0] in REFERENCES and names[1:] in ([], ["extends"])
 
 

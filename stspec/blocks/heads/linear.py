@@ -33,13 +33,14 @@ class LinearHead(Head):
     consensus: Reduce | Literal["none"] = Field(
         default="average", description="over frames; none where they are one already"
     )
+    bias: bool = Field(default=True, description="bias of the classifier")
     name: str = Field(default="fc", pattern=CLASSIFIER_NAME, description="parameter key")
 
     def build(self, scope: Scope, x: Ref, *more: Ref) -> Ref:
         """Write the pools, the classifier and the consensus; several values are concatenated."""
         ends = [self._features(scope, value) for value in (x, *more)]
         y = scope.add("head_join", Concat(), *ends) if more else ends[0]
-        y = classifier(scope, y, self.name, self.classes, self.dropout)
+        y = classifier(scope, y, self.name, self.classes, self.dropout, self.bias)
         return self._joined(scope, y) if self.classify == "per_frame" else y
 
     def _features(self, scope: Scope, x: Ref) -> Ref:
@@ -52,10 +53,12 @@ class LinearHead(Head):
         return scope.add("consensus", Consensus(reduce=self.consensus), x)
 
 
-def classifier(scope: Scope, x: Ref, name: str, classes: int, dropout: float) -> Ref:
+def classifier(
+    scope: Scope, x: Ref, name: str, classes: int, dropout: float, bias: bool = True
+) -> Ref:
     """Write dropout and a linear classifier; a name with a number is a place in a sequence."""
     owner, dot, index = name.partition(".")
-    linear = Linear(width=classes)
+    linear = Linear(width=classes, bias=bias)
     roles = (("classifier", "output"),)
     if not dot:
         y = scope.add("dropout", Dropout(p=dropout), x) if dropout else x
