@@ -66,6 +66,10 @@ class Atlas:
             if site.block == site.path and isinstance(site.node.body, Graph)
         }
 
+    def pathway(self, path: str) -> str | None:
+        """Return the pathway that a node belongs to."""
+        return self[path.partition(".")[0]].node.tags.pathway
+
     def noun(self, block: str) -> str:
         """Return what blocks of this kind are called."""
         body = self[block].node.body
@@ -96,7 +100,9 @@ class Atlas:
             return "behind", f"the {self.noun(site.block)[:-1]}"
         if reader is not None and isinstance(reader.body, Graph) and _pools(reader):
             return "in front of", self._name(site, reader)
-        unit = next((n for n in site.owner.nodes if n.tags.slot == source.tags.unit), source)
+        unit = next(
+            (n for n in site.owner.nodes if n.tags.slot and n.tags.unit == source.tags.unit), source
+        )
         return "behind", self._name(site, unit if source.tags.unit else source)
 
     def _name(self, site: Site, node: Node) -> str:
@@ -156,7 +162,9 @@ def coverage(atlas: Atlas, sites: Sequence[Site]) -> Coverage:
     blocks = list(dict.fromkeys(site.block for site in sites if site.block is not None))
     stages = tuple(sorted({site.stage for site in sites if site.stage is not None}))
     kinds = {atlas.blocks[block] for block in blocks}
-    total = sum(kind in kinds for kind in atlas.blocks.values())
+    stacks = {atlas.pathway(block) for block in blocks}
+    every = atlas.blocks.items()
+    total = sum(kind in kinds and atlas.pathway(path) in stacks for path, kind in every)
     nouns = {atlas.noun(block) for block in blocks}
     noun = nouns.pop() if len(nouns) == 1 else "blocks"
     return Coverage(len(blocks), total, noun, stages, tuple(blocks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from stspec.diff.atlas import Atlas, Coverage, Site, compress, coverage, spans
@@ -17,7 +18,8 @@ from stspec.ops.base import Op, Shape
 from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Linear
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
-from stspec.schema.spec import Spec
+from stspec.ops.sample import FrameSample
+from stspec.schema.spec import Lateral, Pathway, Spec
 
 NOTHING = "none"
 
@@ -42,6 +44,8 @@ TITLES = {
     "spatial": "spatial op",
     "temporal": "temporal op",
     "place": "its place",
+    "pathways": "other pathways",
+    "laterals": "laterals",
     "pooling": "temporal pooling",
     "inflation": "inflation",
     "input": "input",
@@ -50,6 +54,9 @@ TITLES = {
     "weights": "weights",
 }
 """The rows by key, in their order."""
+
+WHERE_ANY = ("pathways", "laterals")
+"""Rows that are told only where a network has such a thing."""
 
 
 class Reading:
@@ -65,19 +72,28 @@ class Reading:
         self.image_paths = frozenset(path for path, _ in leaves(self.image))
         self.taken_over = taken_over(network.graph)
         self.rules = rules_of(network.graph)
+        self.pathway: str | None = None
+        """The pathway that is read; the trunk."""
+
+    def of(self, pathway: str | None) -> Reading:
+        """Return the reading of another pathway."""
+        other = copy(self)
+        other.pathway = pathway
+        return other
 
     @property
     def backbone(self) -> str:
-        """Return the backbone's name as printed."""
-        backbone = self.spec.backbone
+        """Return the name of the pathway's backbone as printed."""
+        backbone = self.spec.pathway(self.pathway).backbone
         return backbone.title or backbone.name
 
     def trunk(self) -> Iterator[Site]:
-        """Yield the sites of operators that give values with T, H and W, the head's left out."""
+        """Yield the sites of the pathway's operators that give values with T, H and W."""
         facts = self.network.facts
-        head = {node.name for node in self.network.graph.nodes if node.tags.head}
+        nodes = self.network.graph.nodes
+        own = {n.name for n in nodes if not n.tags.head and n.tags.pathway == self.pathway}
         for site in self.atlas.leaves():
-            if site.path.partition(".")[0] not in head and facts[site.path].output.is_trunk:
+            if site.path.partition(".")[0] in own and facts[site.path].output.is_trunk:
                 yield site
 
     def exists_in_2d(self, site: Site) -> bool:
@@ -97,12 +113,13 @@ def facets(a: Reading, b: Reading) -> tuple[Facet, ...]:
     same = {key: mine[key] == theirs[key] for key in TITLES}
     # Two names for one image model are no difference.
     same["backbone"] = _trunk_only(a) == _trunk_only(b)
-    return tuple(Facet(key, TITLES[key], mine[key], theirs[key], same[key]) for key in TITLES)
+    told = [k for k in TITLES if k not in WHERE_ANY or {mine[k], theirs[k]} != {NOTHING}]
+    return tuple(Facet(key, TITLES[key], mine[key], theirs[key], same[key]) for key in told)
 
 
 def _trunk_only(reading: Reading) -> list[object]:
     layers = {layer.name for layer in reading.spec.layers}
-    return [node for node in reading.image.nodes if node.name in layers]
+    return [(node.name, node.body) for node in reading.image.nodes if node.name in layers]
 
 
 def _texts(reading: Reading) -> dict[str, str]:
@@ -114,13 +131,53 @@ def _texts(reading: Reading) -> dict[str, str]:
         "spatial": _spatial(reading),
         "temporal": temporal,
         "place": place,
+        "pathways": "; ".join(_pathway(reading.of(p.name)) for p in reading.spec.beside) or NOTHING,
+        "laterals": "; ".join(map(_lateral, reading.spec.laterals)) or NOTHING,
         "pooling": _pooling(reading),
         "inflation": _inflation(reading),
-        "input": _input(clip),
+        "input": _input(clip) + sampled(reading.spec.trunk, ", of which the trunk sees "),
         "head": _head(reading),
         "classes": NOTHING if classes is None else str(classes),
         "weights": reading.spec.model.weights,
     }
+
+
+def _pathway(reading: Reading) -> str:
+    """Return a pathway in one line: fast: ResNet50, 0.125 of the channels, all frames; ..."""
+    stack = reading.spec.pathway(reading.pathway)
+    temporal, place = _temporal(reading)
+    width = stack.backbone.width
+    told = [
+        f"{stack.name}: {reading.backbone}",
+        *([f"{width:g} of the channels"] if width != 1 else []),
+        f"from {stack.tap}" if stack.tap else sampled(stack) or "all frames",
+        f"spatial op {_spatial(reading)}",
+    ]
+    if temporal != NOTHING:
+        told.append(f"temporal op {temporal}, {place}")
+    return ", ".join(told)
+
+
+def sampled(pathway: Pathway, lead: str = "") -> str:
+    """Return what a pathway sees of the clip: one frame in 4, channels 0-2; nothing for all."""
+    sample = pathway.sample
+    if sample is None:
+        return ""
+    told = [f"one frame in {sample.every}"] if sample.every > 1 else []
+    if sample.start:
+        told.append(f"from frame {sample.start}")
+    if sample.channels is not None:
+        told.append(f"channels {sample.channels[0]}-{sample.channels[1] - 1}")
+    return lead + ", ".join(told) if told else ""
+
+
+def _lateral(lateral: Lateral) -> str:
+    """Return an edge in one line: fusion: fast into trunk behind maxpool, concat."""
+    keys = lateral.keys
+    after = compress(keys.after)
+    by = lateral.layers[0].keys.block if len(lateral.layers) == 1 else None
+    through = f" by {by.replace('_', ' ')}" if by else ""
+    return f"{keys.source} into {keys.into}{through} behind {after}, {keys.join}"
 
 
 def _input(shape: Shape) -> str:
@@ -238,7 +295,7 @@ def _pooling(reading: Reading) -> str:
     for site in reading.trunk():
         op = reading.flat(site)
         time = op.window().time
-        if time.stride > 1:
+        if time.stride > 1 and not isinstance(op, FrameSample):
             found.setdefault(_realised(op), []).append(site)
     told = [f"{words}, {_beside(reading, sites)}" for words, sites in found.items()]
     return "; ".join(told) or NOTHING
@@ -293,7 +350,8 @@ def _head(reading: Reading) -> str:
         body = node.body
         ops = [body] if isinstance(body, Op) else [n.body for _, n in leaves(body)]
         words += [_head_words(op) for op in ops if isinstance(op, Op)]
-    return ", ".join(words) or NOTHING
+    # Several values that are read alike are told once.
+    return ", ".join(dict.fromkeys(words)) or NOTHING
 
 
 def _head_words(op: Op) -> str:
