@@ -5,6 +5,7 @@ from __future__ import annotations
 from stspec.blocks.base import Block
 from stspec.blocks.big_little import BigLittle, BigLittleStem
 from stspec.blocks.correlation import CorrelationBlock
+from stspec.blocks.dense import DenseLayer, Transition
 from stspec.blocks.excitation import Excitation
 from stspec.blocks.fire import Fire
 from stspec.blocks.groups import SpatiotemporalGroups
@@ -34,6 +35,8 @@ BLOCKS: dict[str, type[Block]] = {
         PreActivationBasic,
         PreActivationBottleneck,
         ChannelSeparated,
+        DenseLayer,
+        Transition,
         ConvUnit,
         ConvSequence,
         Inception,

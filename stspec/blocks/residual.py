@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from stspec.blocks.base import BLOCK_INPUT, BLOCK_OUTPUT, RESIDUAL_END, RESIDUAL_START, Block
+from stspec.blocks.dense import activated
 from stspec.graph import Ref, Scope
 from stspec.ops.conv import Groups
 from stspec.ops.join import Add, PadChannels
@@ -180,9 +181,7 @@ class PreActivation(Residual):
 
     def before(self, scope: Scope, x: Ref, number: int) -> Ref:
         """Write the norm and the activation in front of a convolution."""
-        if scope.defaults.norm is not None:
-            x = scope.add(f"bn{number}", scope.defaults.norm, x)
-        return scope.add(f"relu{number}", scope.defaults.activation(), x)
+        return activated(scope, x, f"bn{number}", f"relu{number}")
 
     def open(self, scope: Scope, x: Ref, width: int) -> tuple[Ref, Ref]:
         """Write the first norm and activation and the shortcut; return branch and shortcut."""

@@ -199,6 +199,8 @@ def _describe(plan: ClassPlan) -> str:
             "Bottleneck residual block, norms first, its shortcut projected"
         ),
         "channel separated": "Convolution over channels, then one of each channel's positions",
+        "dense layer": "Convolutions whose channels join those that arrive",
+        "transition": "Halves channels and resolution between dense blocks",
         "inverted residual": "Inverted residual block",
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",
