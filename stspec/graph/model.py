@@ -126,6 +126,29 @@ def rules_of(graph: Graph) -> dict[str, str]:
     return found
 
 
+def opened(node: Node) -> tuple[Node, ...]:
+    """Return the nodes of a nested graph as its owner's, under the names owner_node.
+
+    The node that gives the graph's result takes the graph's name, so all that read it still do.
+    """
+    graph = node.body
+    assert isinstance(graph, Graph)
+    names = {inner.name: f"{node.name}_{inner.name}" for inner in graph.nodes}
+    names |= dict(zip(graph.inputs, node.inputs, strict=True)) | {graph.output: node.name}
+    outer = node.tags
+    shared = {"stage": outer.stage, "pathway": outer.pathway, "head": outer.head}
+    found = []
+    for inner in graph.nodes:
+        roles = inner.tags.roles
+        if inner.name == graph.output:
+            roles += tuple(role for role in outer.roles if role[1] == "output")
+        tags = {key: value for key, value in shared.items() if value}
+        inputs = tuple(names[name] for name in inner.inputs)
+        moved = replace(inner, name=names[inner.name], inputs=inputs)
+        found.append(moved.tagged(**tags, roles=roles, value=None))
+    return tuple(found)
+
+
 def pathway_at(graph: Graph, path: str) -> str | None:
     """Return the pathway of a node of a model; None is the trunk."""
     return graph.node(path.partition(".")[0]).tags.pathway

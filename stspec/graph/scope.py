@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from stspec.graph.model import Graph, Node, Tags
+from stspec.graph.model import Graph, Node, Tags, channel_map, opened
 from stspec.ops.activation import Activation
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d, Conv3d
@@ -132,6 +132,38 @@ class Scope:
             if node.name == ref.name:
                 self._nodes[index] = node.tagged(roles=node.tags.roles + roles)
         return ref
+
+    def open_up(self, path: str) -> Ref | None:
+        """Write a nested graph's nodes in its place, so that one inside can be read from outside.
+
+        Args:
+            path: the node wanted, from this scope down: ``inception3c.branch3.0``. Every graph on
+                the way is opened; what is beside it stays as it was.
+
+        Returns:
+            The node's value, or None where there is no such node.
+        """
+        owner, _, rest = path.partition(".")
+        index = next((i for i, node in enumerate(self._nodes) if node.name == owner), None)
+        if index is None or not isinstance(self._nodes[index].body, Graph):
+            return None
+        node = self._nodes[index]
+        inner = opened(node)
+        names = {name.removeprefix(f"{owner}_"): name for name in (n.name for n in inner)}
+        assert isinstance(node.body, Graph)
+        first, _, below = rest.partition(".")
+        wanted = owner if first == node.body.output else names.get(first)
+        if wanted is None:
+            return None
+        self._nodes[index : index + 1] = inner
+        if below:
+            return self.open_up(f"{wanted}.{below}")
+        return Ref(wanted, self._channels()[wanted])
+
+    def _channels(self) -> dict[str, int]:
+        inputs = tuple(ref.name for ref in self.inputs)
+        graph = Graph(self.kind, tuple(self._nodes), inputs[0], inputs)
+        return channel_map(graph, [ref.channels for ref in self.inputs])
 
     def head(self, build: Callable[..., Ref], *read: Ref) -> Ref:
         """Let a head write its nodes behind those of the pathways."""

@@ -13,8 +13,9 @@ from stspec.ir.defaults import backbone_defaults
 from stspec.ir.layers import LayerWriter
 from stspec.ops.join import Add, Concat
 from stspec.ops.sample import ChannelSlice, FrameSample
-from stspec.schema.pathways import TRUNK, Lateral, Pathway
+from stspec.schema.pathways import TRUNK, Lateral, Pathway, place_of
 from stspec.schema.spec import Spec
+from stspec.source.nodes import Mapping, Node
 
 
 @dataclass
@@ -88,9 +89,21 @@ class Assembly:
             for lateral in self._laterals(stack.pathway, layer.name):
                 stack.value = self._join(stack, lateral, layer.name, stack.value)
             stack.done[layer.name] = stack.value
+            if stack.pathway.name is None:
+                self._open_taps(layer.name)
             if layer.name == until:
                 break
         stack.waiting = False
+
+    def _open_taps(self, layer: str) -> None:
+        """Open the blocks of the trunk inside of which a pathway starts."""
+        for pathway in self.spec.beside:
+            tap = pathway.tap or ""
+            if tap.startswith(f"{layer}."):
+                value = self.scope.open_up(tap)
+                if value is None:
+                    raise _no_tap(self.spec, pathway, layer)
+                self.stacks[None].done[tap] = value
 
     def _start(self, stack: _Stack) -> Ref:
         """Return what a pathway reads first: the clip, its share of it, or a tap."""
@@ -98,7 +111,7 @@ class Assembly:
         if pathway.tap is not None:
             trunk = self.stacks[None]
             if pathway.tap not in trunk.done:
-                self._advance(trunk, pathway.tap)
+                self._advance(trunk, pathway.tap.partition(".")[0])
             return trunk.done[pathway.tap]
         x, sample = self.scope.x, pathway.sample
         if sample is None:
@@ -151,6 +164,21 @@ class Assembly:
     def _rate(self, source: _Stack, into: _Stack) -> int:
         """Return how many frames of one pathway stand for one of another."""
         return max(1, into.pathway.rate // source.pathway.rate)
+
+
+def _no_tap(spec: Spec, pathway: Pathway, layer: str) -> SpecError:
+    node: Node | None = spec.tree
+    for key in (*place_of(pathway.name), "tap"):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    assert node is not None
+    return SpecError(
+        Diagnostic(
+            "unknown-layer",
+            f"there is no {pathway.tap!r:.80} in the trunk",
+            (Label(node.span, f"not a part of {layer}"),),
+            help=f"`stspec show` names the parts of {layer}",
+        )
+    )
 
 
 def _circular(spec: Spec, lateral: Lateral | None) -> SpecError:

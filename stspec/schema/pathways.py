@@ -12,7 +12,7 @@ from stspec.schema.models import Backbone, LateralKeys, PathwayKeys, Policy, Sam
 from stspec.schema.names import check_name
 from stspec.schema.rules import Rule, parse_rules
 from stspec.schema.validate import validate
-from stspec.source.nodes import Mapping, Scalar, Sequence
+from stspec.source.nodes import Mapping, Node, Scalar, Sequence
 
 Place = tuple[str, ...]
 
@@ -136,6 +136,18 @@ def parse_laterals(
             layers = parse_layers(node.get("through"), errors, path, "through")
             found.append(Lateral(str(key.value), keys, layers, node))
     return tuple(found)
+
+
+def check_taps(tree: Mapping, pathways: tuple[Pathway, ...], errors: Collector) -> None:
+    """Check that the layers at which pathways start exist; mistakes go to the collector."""
+    for pathway in pathways[1:]:
+        node: Node | None = tree
+        for key in (*place_of(pathway.name), "tap"):
+            node = node.get(key) if isinstance(node, Mapping) else None
+        if isinstance(node, Scalar):
+            layer = Scalar(str(node.value).partition(".")[0], node.span, node.origin)
+            with errors.collect():
+                check_layer(layer, pathways[0])
 
 
 def check_reads(

@@ -17,6 +17,7 @@ from stspec.schema.pathways import (
     Lateral,
     Pathway,
     check_reads,
+    check_taps,
     parse_laterals,
     parse_pathways,
     parse_stack,
@@ -98,6 +99,7 @@ def parse(tree: Mapping) -> Spec:
             head = _head(tree, model)
             if not trunk.layers and head is None:
                 _refuse_nothing(tree)
+        check_taps(tree, (trunk, *beside), errors)
         check_reads(tree, head, (trunk, *beside), errors)
     errors.finish()
     assert model is not None and trunk is not None
