@@ -13,7 +13,7 @@ from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.graph import Graph
 from stspec.graph.model import taken_over, walk
 from stspec.ir import build as build_graph
-from stspec.ops.base import ShapeError
+from stspec.ops.base import Op, ShapeError
 from stspec.passes.diagnose import no_scores, shape_diagnosis, written_at
 from stspec.passes.facts import Facts, NodeShapeError, OperatorError
 from stspec.passes.outsiders import check_outsiders, operator_diagnosis
@@ -52,6 +52,21 @@ class Network:
         paths = taken_over(self.graph)
         ends = ((key, *key.rpartition(".")) for key in self.state if paths)
         return {key: paths[path] + dot + name for key, path, dot, name in ends if path in paths}
+
+    @property
+    def class_layers(self) -> frozenset[str]:
+        """Return the modules whose parameters have the classes as their first axis."""
+        classifiers = (
+            fact
+            for fact in self.facts.operators()
+            if ("classifier", "output") in fact.node.tags.roles
+        )
+        return frozenset(
+            f"{fact.path}.{param.name}".rpartition(".")[0]
+            for fact in classifiers
+            for param in fact.params
+            if isinstance(fact.node.body, Op) and fact.node.body.is_of_classes(param.name)
+        )
 
     @cached_property
     def hashes(self) -> Hashes:

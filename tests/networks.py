@@ -27,7 +27,12 @@ CONV = {"op": "conv2d", "width": 8, "kernel": 3}
 @cache
 def small(name: str, *overrides: str) -> Network:
     """Return a shipped model for small clips and few classes, compiled once."""
-    return load(name, [f"clip.size={SIZE}", "classes=7", *overrides])
+    return load(name, [*sized(name, str(SIZE)), "classes=7", *overrides])
+
+
+def sized(name: str, size: str) -> list[str]:
+    """Return the override of the clip's size; a model of features has none."""
+    return [f"clip.size={size}"] if load(name).facts.input.is_trunk else []
 
 
 def odd(name: str) -> Network:
@@ -36,7 +41,7 @@ def odd(name: str) -> Network:
     frames = whole.facts.input.frames or 1
     # BNInception's strided modules join convolutions and pools, which agree on even sizes alone.
     size = "[64, 96]" if whole.spec.backbone.name == "bninception" else "[45, 67]"
-    own = [f"clip.frames={frames + 1 - frames % 2}", f"clip.size={size}"]
+    own = [f"clip.frames={frames + 1 - frames % 2}", *sized(name, size)]
     return load(name, [*own, "classes=5"])
 
 
@@ -87,7 +92,7 @@ def seeded(network: Network, seed: int = 0) -> nn.Module:
 def clip(network: Network, batch: int = 2, **options: Any) -> Tensor:
     """Return random clips for a model."""
     generator = torch.Generator().manual_seed(1)
-    shape = (batch, *network.facts.input.sizes)
+    shape = (batch, *network.facts.input.dims)
     return torch.randn(shape, generator=generator).to(**options)
 
 

@@ -14,6 +14,7 @@ from stspec.blocks.inverted import InvertedBottleneck
 from stspec.blocks.lateral import TemporalLateral
 from stspec.blocks.mobile import InvertedResidual
 from stspec.blocks.motion import MotionExcitation
+from stspec.blocks.multi_scale_temporal import MultiScaleTemporal
 from stspec.blocks.multiscale import MultiscaleBottleneck
 from stspec.blocks.non_local import NonLocal
 from stspec.blocks.residual import (
@@ -52,5 +53,6 @@ BLOCKS: dict[str, type[Block]] = {
         SpatiotemporalGroups,
         TemporalLateral,
         SeparableConv,
+        MultiScaleTemporal,
     )
 }

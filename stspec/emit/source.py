@@ -206,6 +206,8 @@ def _describe(plan: ClassPlan) -> str:
         "fire": "Fire module",
         "bypass fire": "Fire module with bypass",
         "excitation": "Excitation: features weighed by gates that they make of themselves",
+        "multi scale temporal": "Temporal convolutions of several lengths in groups of channels",
+        "encoder layer": "Transformer encoder layer, norms behind sums",
         "non local": "Non-local block: every position attends to all positions of the clip",
     }
     text = names.get(kind, kind.capitalize())

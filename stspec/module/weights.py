@@ -15,7 +15,7 @@ from stspec.network import Network
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
 from stspec.weights.imagenet import fill_from_image
-from stspec.weights.importer import import_state_dict
+from stspec.weights.importer import CLASS_LAYERS, import_state_dict
 from stspec.weights.report import Imported, Report
 
 Source = str | Path | Mapping[str, Tensor]
@@ -48,12 +48,20 @@ def load_weights(
         SpecError: if the file cannot be read, or a tensor does not fit.
     """
     public = _arrays(source)
+    layers = network.class_layers | {*CLASS_LAYERS}
     if image:
         imported = fill_from_image(
-            public, network.state, inflation(network), importer, moved=network.image_keys
+            public,
+            network.state,
+            inflation(network),
+            importer,
+            class_layers=layers,
+            moved=network.image_keys,
         )
     else:
-        imported = import_state_dict(public, network.state, importer, classes=classes)
+        imported = import_state_dict(
+            public, network.state, importer, classes=classes, class_layers=layers
+        )
     write_state(module, imported)
     return imported.report
 

@@ -48,7 +48,9 @@ class Concat(Op):
     def function(self, site: Site) -> str:
         """Return torch.cat along the channels."""
         values = ", ".join(f"{{{i}}}" for i in range(len(site.inputs)))
-        return f"torch.cat([{values}], dim=1)"
+        # Features of frames are (N, T, C) where frames stand apart.
+        last = not site.output.is_trunk and site.output.frames and site.layout == "clip"
+        return f"torch.cat([{values}], dim={2 if last else 1})"
 
 
 class Chunk(Op):

@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
 from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Site, Window
 from stspec.ops.recurrent import features_of
 
+
+def _each_once(scales: list[int]) -> list[int]:
+    if not scales or len(set(scales)) < len(scales):
+        raise ValueError("scales must be named, and each of them once")
+    return scales
+
+
 Scale = Annotated[int, Field(ge=1)]
+Scales = Literal["all", "largest"] | Annotated[list[Scale], AfterValidator(_each_once)]
 
 
 class Relation(Op):
@@ -31,7 +39,7 @@ class Relation(Op):
     layout: ClassVar[Layout | None] = "clip"
 
     width: int = Field(ge=1, description="output features: the classes")
-    scales: Literal["all", "largest"] | list[Scale] = Field(
+    scales: Scales = Field(
         default="all", description="frames of a relation: all from T to 2, T alone, or these"
     )
     count: int = Field(default=3, ge=1, le=1024, description="relations of a scale")
@@ -41,13 +49,6 @@ class Relation(Op):
     hidden: int = Field(default=256, ge=1, description="hidden features")
     layers: int = Field(default=1, ge=1, le=16, description="hidden layers")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="behind hidden layers")
-
-    @model_validator(mode="after")
-    def _each_scale_once(self) -> Self:
-        named = self.scales if isinstance(self.scales, list) else ["all"]
-        if not named or len(set(named)) < len(named):
-            raise ValueError("scales must be named, and each of them once")
-        return self
 
     def scales_of(self, frames: int) -> tuple[int, ...]:
         """Return the scales for so many frames, the largest first where the clip says them."""

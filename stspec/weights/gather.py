@@ -132,5 +132,7 @@ def _stack(
         message = f"the tensors that make `{key}` have different shapes: {sizes}"
         result.problems.append(Diagnostic("incomplete-stack", message))
         return
+    if tap.joined and not arrays[0].shape:
+        arrays = [arrays[0].reshape(1)]  # a counter, alike in all parts
     stacked = np.concatenate(arrays, tap.dim) if tap.joined else np.stack(arrays, tap.dim)
     _add(Piece(key, stacked, sources, ("joined" if tap.joined else "stacked",)), result)

@@ -66,8 +66,9 @@ class ScaleRelations(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, C) -> (N, K)."""
-        rows = x.index_select(1, self.chosen(x)).unflatten(1, (self.count, self.scale))
-        scores: Tensor = self.mlp(rows.flatten(2))
+        frames = x.index_select(1, self.chosen(x))
+        rows = torch.unflatten(frames, 1, (self.count, self.scale)).flatten(2)
+        scores: Tensor = self.mlp(rows)
         return scores.sum(1)
 
 

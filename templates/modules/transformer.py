@@ -46,6 +46,7 @@ class FrameAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Join queries, keys and values, (N, T, C) each."""
-        q, k, v = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        sizes = (self.heads, -1)
+        q, k, v = (torch.unflatten(x, 2, sizes).transpose(1, 2) for x in (query, key, value))
         p = self.dropout if self.training else 0.0
         return F.scaled_dot_product_attention(q, k, v, dropout_p=p).transpose(1, 2).flatten(2)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from stspec.cli.shipped import shipped
 from stspec.module import build_module
 from stspec.network import Network, load
+from tests.networks import sized
 
 SHIPPED = [name for name in shipped() if "_" in name]
 """The named models; a family's own file is its ResNet50."""
@@ -30,12 +31,12 @@ REPO = Path(__file__).parents[2]
 @cache
 def small(name: str) -> Network:
     """A shipped model on clips that are quick to run; its last maps are larger than 1 x 1."""
-    return load(name, ["clip.size=40", "classes=5"])
+    return load(name, [*sized(name, "40"), "classes=5"])
 
 
 def clips(network: Network, batch: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, *network.facts.input.sizes, generator=generator)
+    return torch.randn(batch, *network.facts.input.dims, generator=generator)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 
 def frames_like(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Normal values of a fixed seed, in channels-last memory; clips have five axes."""
+    """Normal values of a fixed seed, maps in channels-last memory; clips have five axes."""
     values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return values.to(dtype).contiguous(memory_format=formats[len(shape)])
+    format = formats.get(len(shape), torch.contiguous_format)
+    return values.to(dtype).contiguous(memory_format=format)
 
 
 def assert_same_function(

@@ -8,6 +8,7 @@ from stspec.blocks.heads.forest import ForestHead
 from stspec.blocks.heads.linear import ConvolutionHead, LinearHead
 from stspec.blocks.heads.recurrent import ConvLstmHead, RecurrentHead
 from stspec.blocks.heads.relations import MlpHead, RelationHead
+from stspec.blocks.heads.segmentation import TcnHead
 from stspec.blocks.heads.transformer import TransformerHead
 from stspec.blocks.heads.window import WindowHead
 
@@ -23,6 +24,7 @@ _EVERY: tuple[type[Head], ...] = (
     Fcn3dHead,
     TransformerHead,
     ForestHead,
+    TcnHead,
 )
 
 HEADS: dict[str, type[Head]] = {head.kind: head for head in _EVERY}

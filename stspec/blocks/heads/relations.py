@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stspec.blocks.heads.base import CLASSIFIER, FeatureHead
 from stspec.graph import Ref, Scope
-from stspec.ops.relation import Relation, Scale
+from stspec.ops.relation import Relation, Scales
 
 
 class MlpHead(FeatureHead):
@@ -37,7 +37,7 @@ class RelationHead(FeatureHead):
 
     kind: ClassVar[str] = "relation"
 
-    scales: Literal["all", "largest"] | list[Scale] = Field(
+    scales: Scales = Field(
         default="all", description="frames of a relation: all from T to 2, T alone, or these"
     )
     count: int = Field(default=3, ge=1, le=1024, description="relations of a scale")
