@@ -119,11 +119,12 @@ def cost_of(graph: Graph, facts: Facts) -> Cost:
 def stage_names(graph: Graph) -> Iterator[tuple[str, str]]:
     """Yield every node's path with its stage.
 
-    What stands between two stages, as temporal pooling does, belongs to the one in front; what
-    follows the last stage is the head.
+    What stands between two stages, as temporal pooling does, belongs to the one in front, what
+    stands in front of all to the first; what follows the last stage is the head.
     """
     last = max((i for i, node in enumerate(graph.nodes) if _stages_in(node)), default=-1)
-    current = HEAD
+    first = next((n for node in graph.nodes for n in _stages_in(node)), None)
+    current = HEAD if first is None else str(first)
     for index, node in enumerate(graph.nodes):
         if index > last:
             current = HEAD
