@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stspec.graph import Defaults, Graph, Node, Tags
-from stspec.ir.edit import free_name, replace_unit, unit_of
+from stspec.ir.edit import free_name, replace_unit, swap, unit_of
 from stspec.ir.rule import error
 from stspec.ops.activation import Activation
 from stspec.ops.conv import Conv2d, Conv3d
@@ -24,7 +24,7 @@ def factorise(
     arriving: int,
     width: int,
 ) -> Graph:
-    """Let a unit be followed by a temporal one; between them stand norm and activation.
+    """Let a unit be followed, or led, by a temporal one; norm and activation between them.
 
     A unit of convolution, norm and activation becomes the same unit with ``conv_t``, its norm
     and its activation behind it. Where the unit ends without activation, as in front of a sum,
@@ -50,6 +50,8 @@ def factorise(
     norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
     front = _norm_in_front(owner, node) if len(unit) == 1 else None
     act = next((n for n in unit if isinstance(n.body, Activation)), None)
+    if values.get("first") == "temporal":
+        return _temporal_first(owner, unit, rule, values, defaults, (arriving, width))
     middle = _inner_width(rule, conv, values, arriving, width)
     spatial = conv if middle is None else conv.model_copy(update={"width": middle})
     temporal = Conv3d(
@@ -65,10 +67,11 @@ def factorise(
     inner = act.body if act is not None else defaults.activation()
     made: list[Node] = [replace(node, body=spatial).tagged(rule=rule.path)]
     if norm is not None:
-        made.append(norm.tagged(ends=None))
+        made.append(_inner_norm(norm, values).tagged(ends=None))
     if front is not None:
         name = free_name(owner, f"{front.name}_t")
-        made.append(_chain(made, name, front.body, replace(where, unit=slot, rule=rule.path)))
+        body = _inner_norm(front, values).body
+        made.append(_chain(made, name, body, replace(where, unit=slot, rule=rule.path)))
     made.append(_chain(made, names["act"], inner, replace(where, unit=slot)))
     made.append(_chain(made, names["conv_t"], temporal, tags))
     rest = replace(tags, slot=None)
@@ -82,6 +85,48 @@ def factorise(
         first = _without_end(made[0]) if len(unit) == 1 else made[0].tagged(ends=None)
         made[:-1] = [first, *map(_without_end, made[1:-1])]
     return replace_unit(owner, unit, made)
+
+
+def _temporal_first(
+    owner: Graph,
+    unit: list[Node],
+    rule: Rule,
+    values: Mapping[str, Any],
+    defaults: Defaults,
+    widths: tuple[int, int],
+) -> Graph:
+    """Put a temporal convolution, norm and activation in front of a unit."""
+    node = unit[0]
+    conv, tags = node.body, node.tags
+    assert isinstance(conv, Conv2d)
+    arriving, width = widths
+    temporal = Conv3d(
+        width=_inner_width(rule, conv, values, arriving, width) or width,
+        kernel_t=values.get("kernel_t", 3),
+        groups="depthwise" if _is_depthwise(conv, values) else 1,
+        bias=values.get("bias", False),
+    )
+    norm = next((n for n in unit if isinstance(n.body, BatchNorm)), None)
+    norm = norm or _norm_in_front(owner, node)
+    act = next((n.body for n in unit if isinstance(n.body, Activation)), defaults.activation())
+    base = f"conv{node.name}" if node.name.isdigit() else node.name
+    its_unit = f"{tags.unit or node.name}_t"
+    where = Tags(pathway=tags.pathway, value=tags.value, unit=its_unit, rule=rule.path)
+    entries = tuple(role for role in tags.roles if role[1] == "input")
+    first = replace(where, slot=f"{tags.slot or node.name}_t", roles=entries)
+    made = [Node(free_name(owner, f"{base}_t"), temporal, node.inputs, first)]
+    if norm is not None:
+        body = _inner_norm(norm, values).body
+        made.append(_chain(made, free_name(owner, f"{base}_norm_t"), body, where))
+    end = replace(where, ends=its_unit)
+    made.append(_chain(made, free_name(owner, f"{base}_relu_t"), act, end))
+    spatial = replace(
+        node,
+        body=conv.model_copy(update={"width": width}),
+        inputs=(made[-1].name,),
+    )
+    roles = tuple(role for role in tags.roles if role[1] != "input")
+    return swap(owner, node, *made, spatial.tagged(rule=rule.path, roles=roles))
 
 
 def _inner_width(
@@ -104,10 +149,19 @@ def _inner_width(
             "say `width: out`",
         )
     time, groups = int(values.get("kernel_t", 3)), conv.group_count(arriving)
-    space = conv.kernel * conv.kernel * arriving
+    area = conv.kernel * conv.kernel
     # Groups divide the weights of the 3D convolution and of the spatial one alike.
-    found = time * space * width // (space + time * width * groups)
-    return max(groups, found // groups * groups)
+    per_channel = area * arriving + time * width * groups
+    if values.get("first") == "temporal":
+        per_channel = time * arriving * groups + area * width
+    return max(groups, time * area * arriving * width // per_channel // groups * groups)
+
+
+def _inner_norm(norm: Node, values: Mapping[str, Any]) -> Node:
+    """Return a unit's norm as it stands between the two convolutions."""
+    eps = values.get("inner_eps")
+    assert isinstance(norm.body, BatchNorm)
+    return norm if eps is None else replace(norm, body=norm.body.model_copy(update={"eps": eps}))
 
 
 def _is_depthwise(conv: Conv2d, values: Mapping[str, Any]) -> bool:

@@ -68,11 +68,17 @@ class Conv2Plus1dFields(BaseModel):
         description="channels between the two: a number, as many as come out, or as many as make "
         "both cost what a 3D one would, for every convolution or once for its block",
     )
+    first: Literal["spatial", "temporal"] = Field(
+        default="spatial", description="which of the two stands first"
+    )
     depthwise: bool | None = Field(
         default=None,
         description="temporal kernels channel by channel; where the spatial ones are, if left out",
     )
     bias: bool = Field(default=False, description="bias of the temporal convolution")
+    inner_eps: float | None = Field(
+        default=None, gt=0, description="added to the variance between the two; as behind them"
+    )
 
 
 CONV2PLUS1D = "conv2plus1d"
