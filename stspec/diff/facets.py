@@ -19,6 +19,7 @@ from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Linear
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
 from stspec.ops.sample import FrameSample
+from stspec.ops.window import Positions
 from stspec.schema.spec import Lateral, Pathway, Spec
 
 NOTHING = "none"
@@ -85,7 +86,10 @@ class Reading:
     def backbone(self) -> str:
         """Return the name of the pathway's backbone as printed."""
         backbone = self.spec.pathway(self.pathway).backbone
-        return backbone.title or backbone.name
+        title = backbone.title or backbone.name
+        factors = [("width", backbone.width), ("depth", backbone.depth)]
+        told = [f"{name} x {factor:g}" for name, factor in factors if factor != 1]
+        return f"{title} ({', '.join(told)})" if told else title
 
     def trunk(self) -> Iterator[Site]:
         """Yield the sites of the pathway's operators that give values with T, H and W."""
@@ -349,7 +353,7 @@ def _head(reading: Reading) -> str:
             continue
         body = node.body
         ops = [body] if isinstance(body, Op) else [n.body for _, n in leaves(body)]
-        words += [_head_words(op) for op in ops if isinstance(op, Op)]
+        words += [_head_words(op) for op in ops if not isinstance(op, Graph | Positions)]
     # Several values that are read alike are told once.
     return ", ".join(dict.fromkeys(words)) or NOTHING
 

@@ -21,6 +21,7 @@ from stspec.ops.conv import Conv2d
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
+from stspec.ops.squeeze import SqueezeExcite
 from stspec.ops.temporal import TemporalAggregation, TemporalConv, TemporalShift
 from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
@@ -80,10 +81,11 @@ def _softmax_attention(op: Any) -> str:
 
 
 def _window_pool(op: Any) -> str:
-    sizes = (op.frames, op.height or op.side, op.width or op.side)
-    if not any(sizes):
-        return "average over a window of the whole map"
-    return f"average over windows of {'x'.join(str(size or 'all') for size in sizes)}"
+    height, width = (size or op.side for size in (op.height, op.width))
+    if not (op.frames or height or width):
+        return "average over the whole map"
+    space = "all positions" if not (height or width) else f"{height or 'all'}x{width or 'all'}"
+    return f"average over windows of {space}, {op.frames or 'all'} frames"
 
 
 def _tam(op: Any) -> str:
@@ -122,8 +124,9 @@ _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     Dropout: lambda op: f"dropout {op.p}",
     SpatialPool: lambda op: f"{op.reduce} over space",
     Consensus: lambda op: f"{op.reduce} over frames",
+    SqueezeExcite: lambda op: "squeeze-excitation",
     WindowPool: _window_pool,
-    Positions: lambda op: "positions apart",
+    Positions: lambda op: "positions side by side",
     PositionMean: lambda op: "average over positions",
     Probabilities: lambda op: f"{op.by} in evaluation",
 }

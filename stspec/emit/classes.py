@@ -254,12 +254,17 @@ _FRAMES = (FrameSample, FrameRepeat)
 
 
 def inserted(graph: Graph) -> tuple[str, ...]:
-    """Return what a policy added to a graph: temporal rules by name, separable convolutions.
+    """Return what a policy added: temporal rules and insertions, separable convolutions.
 
     Which frames are read goes without saying.
     """
-    rules = (n.tags.rule or "" for n in graph.nodes if not isinstance(n.body, _FRAMES))
-    names = [r.partition(".")[2] for r in rules if r.startswith("temporal.")]
+    names = []
+    for node in graph.nodes:
+        section, _, rule = (node.tags.rule or "").rpartition(".")
+        # What is inserted bears the rule's name, what is converted keeps its own.
+        added = section.endswith("temporal") or (rule and node.name == rule)
+        if added and not isinstance(node.body, _FRAMES):
+            names.append(rule)
     if any((node.tags.slot or "").endswith("_t") for node in graph.nodes):
         names.append("separable")
     return tuple(dict.fromkeys(names))
@@ -267,5 +272,5 @@ def inserted(graph: Graph) -> tuple[str, ...]:
 
 def camel(kind: str) -> str:
     """Return a class name: conv_unit becomes ConvUnit."""
-    special = {"tam": "TAM", "nl": "NonLocal", "tsm": "TSM"}
+    special = {"tam": "TAM", "nl": "NonLocal", "se": "SE", "tsm": "TSM"}
     return "".join(special.get(part, part.capitalize()) for part in kind.split("_"))

@@ -202,6 +202,10 @@ def _describe(plan: ClassPlan) -> str:
         "dense layer": "Convolutions whose channels join those that arrive",
         "transition": "Halves channels and resolution between dense blocks",
         "inverted residual": "Inverted residual block",
+        "inverted bottleneck": "Inverted bottleneck residual block",
+        "downsample inverted bottleneck": (
+            "Inverted bottleneck residual block with a projected shortcut"
+        ),
         "linear bottleneck": "Inverted residual block without shortcut",
         "fire": "Fire module",
         "bypass fire": "Fire module with bypass",
@@ -215,6 +219,7 @@ def _describe(plan: ClassPlan) -> str:
         "tam": "TAM",
         "tam_residual": "TAM",
         "nl": "a non-local block",
+        "se": "squeeze-excitation",
         "shift": "a temporal shift",
         "motion": "excitation by motion",
         "blend": "temporal convolutions",

@@ -322,3 +322,20 @@ def test_frames_are_the_clips_throughout(backbone: str) -> None:
     network = insert(backbone, {"role": "block_output"})
     frames = {fact.output.frames for fact in network.facts if fact.output.is_trunk}
     assert frames == {8}
+
+
+def test_between_a_norm_and_its_activation() -> None:
+    network = insert("resnet18", {"slot": "conv1", "stages": [2], "point": "norm"})
+    block = network.graph.node("layer1").body.node("0").body  # type: ignore[union-attr]
+    nodes = {node.name: node.inputs for node in block.nodes}  # type: ignore[union-attr]
+    assert nodes["new"] == ("bn1",) and nodes["relu1"] == ("new",)
+    assert len(inserted("resnet18", {"slot": "conv1", "stages": [2], "point": "norm"})) == 2
+
+
+def test_behind_the_convolution_where_its_unit_has_no_norm() -> None:
+    network = insert(
+        {"extends": "squeezenet", "norm": "none"}, {"slot": "squeeze", "point": "norm"}
+    )
+    block = network.graph.node("fire2").body
+    nodes = {node.name: node.inputs for node in block.nodes}  # type: ignore[union-attr]
+    assert nodes["new"] == ("squeeze",) and nodes["relu_squeeze"] == ("new",)

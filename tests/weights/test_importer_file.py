@@ -67,6 +67,29 @@ rules:
     assert (route.dropped, route.inert, route.key) == ("unused", True, "aux.conv.weight")
 
 
+def test_a_rule_may_ask_for_a_key_of_the_checkpoint(tmp_path: Path) -> None:
+    importer = read(
+        tmp_path,
+        """
+prefixes: [net.]
+rules:
+  - when: "blocks.2.{rest...}"
+    rename: "blocks.{n}.{leaf}"
+    to: "layer{n}.{leaf}"
+  - rename: "blocks.{n}.{leaf}"
+    to: "stage{n}.{leaf}"
+  - drop: unused
+    when: never
+    reason: because
+""",
+    )
+    four = importer.among(["blocks.1.weight", "module.net.blocks.2.weight"])
+    assert only(four, "blocks.1.weight") == "layer1.weight"
+    three = importer.among(["blocks.1.weight", "blocks.3.weight"])
+    assert only(three, "blocks.1.weight") == "stage1.weight"
+    assert three.routes("unused")[0].dropped is None
+
+
 def test_prefixes_and_wrappers_are_taken_off(tmp_path: Path) -> None:
     importer = read(tmp_path, "prefixes: [net., backbone.]\n")
     assert only(importer, "module._orig_mod.backbone.net.conv.weight") == "conv.weight"
@@ -96,6 +119,7 @@ def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
+        ("rules: [{drop: x, when: '{X}', reason: y}]", "bad-pattern", "in small letters"),
         ("rule: []\n", "unknown-key", "there is no key `rule`"),
         ("rules: 3\n", "wrong-type", "`rules` must be a list"),
         ("rules: [x]\n", "wrong-type", "`rules[0]` must be a mapping"),
