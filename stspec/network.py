@@ -68,6 +68,16 @@ class Network:
             if isinstance(fact.node.body, Op) and fact.node.body.is_of_classes(param.name)
         )
 
+    @property
+    def shared_image_keys(self) -> dict[str, str]:
+        """Return keys of stacks beside the trunk, and what an image network calls them."""
+        found: dict[str, str] = {}
+        for pathway in self.spec.pathways[1:]:
+            for key in self.state:
+                if key.startswith(pathway.prefix):
+                    found[key] = self.image_keys.get(key, key).removeprefix(pathway.prefix)
+        return found
+
     @cached_property
     def hashes(self) -> Hashes:
         """Return the three fingerprints."""

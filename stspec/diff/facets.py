@@ -181,7 +181,8 @@ def _lateral(lateral: Lateral) -> str:
     after = compress(keys.after)
     by = lateral.layers[0].keys.block if len(lateral.layers) == 1 else None
     through = f" by {by.replace('_', ' ')}" if by else ""
-    return f"{keys.source} into {keys.into}{through} behind {after}, {keys.join}"
+    weights = f" of {' and '.join(f'{w:g}' for w in keys.weights)}" if keys.weights else ""
+    return f"{keys.source} into {keys.into}{through} behind {after}, {keys.join}{weights}"
 
 
 def _input(shape: Shape) -> str:

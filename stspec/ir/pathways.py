@@ -11,8 +11,11 @@ from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph, Ref, Scope
 from stspec.ir.defaults import backbone_defaults
 from stspec.ir.layers import LayerWriter
+from stspec.ops.base import Op
+from stspec.ops.gate import Average, Resize
 from stspec.ops.join import Add, Concat
 from stspec.ops.sample import ChannelSlice, FrameSample
+from stspec.schema.models import LateralKeys
 from stspec.schema.pathways import TRUNK, Lateral, Pathway, place_of
 from stspec.schema.spec import Spec
 from stspec.source.nodes import Mapping, Node
@@ -140,7 +143,10 @@ class Assembly:
         number = self.joined[lateral.name] = self.joined.get(lateral.name, 0) + 1
         name = f"{lateral.name}{number}"
         given = self._pass(lateral, name, source.own[wanted], self._rate(source, stack))
-        op = Concat() if lateral.keys.join == "concat" else Add()
+        if lateral.keys.resize:
+            tags = {"pathway": lateral.name, "value": lateral.name}
+            given = self.scope.add(f"{name}_resize", Resize(), given, x, **tags)
+        op = _joining(lateral.keys)
         return self.scope.add(f"{name}_join", op, x, given, **stack.writer.tags)
 
     def _pass(self, lateral: Lateral, name: str, x: Ref, rate: int) -> Ref:
@@ -179,6 +185,13 @@ def _no_tap(spec: Spec, pathway: Pathway, layer: str) -> SpecError:
             help=f"`stspec show` names the parts of {layer}",
         )
     )
+
+
+def _joining(keys: LateralKeys) -> Op:
+    """Return what joins a pathway's value with what a lateral gives."""
+    if keys.join == "average":
+        return Average(weights=tuple(keys.weights) if keys.weights else None)
+    return Concat() if keys.join == "concat" else Add()
 
 
 def _circular(spec: Spec, lateral: Lateral | None) -> SpecError:

@@ -57,6 +57,7 @@ def load_weights(
             importer,
             class_layers=layers,
             moved=network.image_keys,
+            shared=network.shared_image_keys,
         )
     else:
         imported = import_state_dict(

@@ -72,7 +72,7 @@ class Average(Op):
     kind: ClassVar[str] = "average"
     arity: ClassVar[int | None] = None
 
-    weights: list[float] | None = Field(default=None, description="one for each; equal ones")
+    weights: tuple[float, ...] | None = Field(default=None, description="one for each; equal ones")
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return the common shape."""

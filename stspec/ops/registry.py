@@ -82,6 +82,7 @@ _BUILT_IN: tuple[type[Op], ...] = (
     gate.Resize,
     join.PadChannels,
     sample.FrameSample,
+    sample.FrameDifferences,
     sample.FrameRepeat,
     sample.ChannelSlice,
     temporal.TemporalAggregation,

@@ -76,6 +76,40 @@ class FrameSample(Op):
         return f"{start}:{stop}{step}"
 
 
+class FrameDifferences(Op):
+    """Differences of neighbouring frames of every group of n, side by side as channels.
+
+    (N, C, n * T, H, W) becomes (N, (n - 1) * C, T, H, W), the first difference's channels first.
+    """
+
+    kind: ClassVar[str] = "frame_differences"
+
+    frames: int = Field(ge=2, le=64, description="neighbouring frames of a group (n)")
+
+    def channels(self, inputs: Sequence[int]) -> int:
+        """Return the channels of all differences."""
+        return (self.frames - 1) * inputs[0]
+
+    def infer(self, inputs: Sequence[Shape]) -> Shape:
+        """Return a frame for each group."""
+        c, t, h, w = trunk(inputs[0], self.kind)
+        if t % self.frames:
+            raise ShapeError(f"receives T = {t}, no groups of {self.frames} frames", "frames")
+        return Shape(self.channels([c]), t // self.frames, h, w)
+
+    def window(self) -> Window:
+        """Return the frames of a group."""
+        return Window(time=Reach(self.frames, self.frames))
+
+    def function(self, site: Site) -> str:
+        """Return the differences along the frames of groups."""
+        if site.layout == "frames":
+            groups = f"torch.unflatten({{0}}, 0, (-1, {self.frames}))"
+            return f"{groups}.diff(dim=1).flatten(1, 2)"
+        groups = f"torch.unflatten({{0}}, 2, (-1, {self.frames}))"
+        return f"{groups}.diff(dim=3).movedim(3, 1).flatten(1, 2)"
+
+
 class FrameRepeat(Op):
     """Every frame several times in a row: (N, C, T, H, W) becomes (N, C, times * T, H, W)."""
 

@@ -294,14 +294,22 @@ class LateralKeys(Strict):
     through: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="layers by name that it passes"
     )
-    join: Literal["concat", "add"] = Field(
-        default="concat", description="channels side by side, or summed"
+    join: Literal["concat", "add", "average"] = Field(
+        default="concat", description="channels side by side, summed, or averaged"
+    )
+    weights: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="of an average: the taking pathway's, and of what it is given"
+    )
+    resize: bool = Field(
+        default=False, description="to the taking pathway's height and width, by nearest neighbours"
     )
 
     @model_validator(mode="after")
     def _two_pathways(self) -> Self:
         if self.source == self.into:
             raise InvalidError("a lateral joins two pathways", at=("into",))
+        if self.weights is not None and self.join != "average":
+            raise InvalidError("weights are those of an average", at=("weights",))
         return self
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from stspec.diagnostics import SpecError
 from stspec.weights.arrays import Array, HasShape, Shape, reshaped
@@ -32,6 +32,7 @@ def fill_from_image(
     *,
     class_layers: Collection[str] = CLASS_LAYERS,
     moved: Mapping[str, str] | None = None,
+    shared: Mapping[str, str] | None = None,
 ) -> Imported:
     """Fill the keys and shapes of a video model from the state dict of an image network.
 
@@ -42,45 +43,72 @@ def fill_from_image(
     of classes is left out. Keys that the model alone has are filled: they keep their initial
     values. `importer` is as in `import_state_dict`. `moved` has the keys that an image network
     calls differently, and what it calls them; where such a convolution has fewer channels than
-    the one whose place it takes, it takes the first of them.
+    the one whose place it takes, it takes the first of them. `shared` has the keys of stacks
+    beside the trunk, and what an image network calls them: they take what fits.
 
     Raises SpecError where another tensor does not fit, or nothing belongs to the model.
     """
-    moved = moved or {}
+    moved, shared = moved or {}, shared or {}
     known = {moved.get(key, key): shape for key, shape in expected.items()}
     scheme = scheme_of(image_state, known, importer)
     pieces, left_out = gather(image_state, known, scheme)
-    state: dict[str, Array] = {}
-    entries: list[Entry] = []
-    misfits: list[Misfit] = []
+    filling = _Filling(policy_of, class_layers)
+    every = dict(pieces)
     for key, shape in expected.items():
-        piece = pieces.pop(moved.get(key, key), None)
-        if piece is None:
-            entries.append(absent(key, shape))
-            continue
-        piece = replace(piece, key=key)
-        if key in moved:
-            piece = _leading(piece, tuple(shape))
-        if _is_other_classifier(piece, shape, class_layers):
-            entries.extend(replaced(piece, shape))
-            continue
-        fitted = _fit(piece, tuple(shape), policy_of)
-        if fitted is None:
-            misfits.append(Misfit(key, piece.array.shape, tuple(shape)))
-            continue
-        array, how = fitted
-        if array is None:
-            entries.append(absent(key, shape, "its rule starts it from scratch"))
-            continue
-        state[key] = array
-        entries.append(loaded(piece, tuple(shape), *how))
-    entries.extend(left_out)
-    entries.extend(unexpected(piece) for piece in pieces.values())
-    if problems := diagnose(misfits, len(expected)):
+        if key in shared:
+            filling.beside(key, tuple(shape), every.get(shared[key]))
+        else:
+            piece = pieces.pop(moved.get(key, key), None)
+            filling.trunk(key, tuple(shape), piece, key in moved)
+    others = [piece for key, piece in pieces.items() if key not in shared.values()]
+    filling.entries.extend(left_out)
+    filling.entries.extend(map(unexpected, others))
+    if problems := diagnose(filling.misfits, len(expected)):
         raise SpecError(problems)
-    if not state and expected:
+    if not filling.state and expected:
         raise SpecError(foreign(image_state, expected, scheme))
-    return Imported(state, Report(scheme.name, tuple(entries)))
+    return Imported(filling.state, Report(scheme.name, tuple(filling.entries)))
+
+
+@dataclass(slots=True)
+class _Filling:
+    """What has been decided of a model's tensors so far."""
+
+    policy_of: Callable[[str], str]
+    class_layers: Collection[str]
+    state: dict[str, Array] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    misfits: list[Misfit] = field(default_factory=list)
+
+    def trunk(self, key: str, shape: Shape, piece: Piece | None, moved: bool) -> None:
+        """Fill a tensor of the trunk; one that does not fit is a mistake."""
+        if piece is None:
+            self.entries.append(absent(key, shape))
+            return
+        piece = replace(piece, key=key)
+        if moved:
+            piece = _leading(piece, shape)
+        if _is_other_classifier(piece, shape, self.class_layers):
+            self.entries.extend(replaced(piece, shape))
+        elif (fitted := _fit(piece, shape, self.policy_of)) is None:
+            self.misfits.append(Misfit(key, piece.array.shape, shape))
+        else:
+            self._take(piece, shape, *fitted)
+
+    def beside(self, key: str, shape: Shape, piece: Piece | None) -> None:
+        """Fill a tensor of a stack beside the trunk, where the image network's fits."""
+        fitted = None if piece is None else _fit(replace(piece, key=key), shape, self.policy_of)
+        if piece is None or fitted is None:
+            self.entries.append(absent(key, shape))
+        else:
+            self._take(replace(piece, key=key), shape, *fitted)
+
+    def _take(self, piece: Piece, shape: Shape, array: Array | None, how: tuple[str, ...]) -> None:
+        if array is None:
+            self.entries.append(absent(piece.key, shape, "its rule starts it from scratch"))
+            return
+        self.state[piece.key] = array
+        self.entries.append(loaded(piece, shape, *how))
 
 
 def _fit(

@@ -70,7 +70,7 @@ def test_a_gate_refuses_what_does_not_fit(y: Shape) -> None:
 def test_averages(x: Shape, count: int, layout: Layout) -> None:
     inputs, out = run(Average(), [x] * count, layout)
     torch.testing.assert_close(out, torch.stack(inputs).mean(0))
-    weights = [0.25 * i for i in range(count)]
+    weights = tuple(0.25 * i for i in range(count))
     inputs, out = run(Average(weights=weights), [x] * count, layout)
     torch.testing.assert_close(out, sum(w * v for w, v in zip(weights, inputs, strict=True)))
 
@@ -80,7 +80,7 @@ def test_averages_refuse_what_does_not_fit() -> None:
     with pytest.raises(ShapeError, match="cannot average"):
         Average().infer([x, Shape(2, 3, 4, 5)])
     with pytest.raises(ShapeError, match="weights for"):
-        Average(weights=[1.0]).infer([x, x])
+        Average(weights=(1.0,)).infer([x, x])
 
 
 @given(trunks, st.sampled_from(["forward", "backward", "both"]))

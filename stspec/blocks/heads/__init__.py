@@ -5,6 +5,7 @@ from __future__ import annotations
 from stspec.blocks.heads.base import Head
 from stspec.blocks.heads.fcn import Fcn2dHead, Fcn3dHead
 from stspec.blocks.heads.forest import ForestHead
+from stspec.blocks.heads.fusion import LateFusionHead
 from stspec.blocks.heads.linear import ConvolutionHead, LinearHead
 from stspec.blocks.heads.recurrent import ConvLstmHead, RecurrentHead
 from stspec.blocks.heads.relations import MlpHead, RelationHead
@@ -14,6 +15,7 @@ from stspec.blocks.heads.window import WindowHead
 
 _EVERY: tuple[type[Head], ...] = (
     LinearHead,
+    LateFusionHead,
     WindowHead,
     ConvolutionHead,
     MlpHead,
