@@ -124,11 +124,12 @@ def stage_names(graph: Graph) -> Iterator[tuple[str, str]]:
     """
     last = max((i for i, node in enumerate(graph.nodes) if _stages_in(node)), default=-1)
     first = next((n for node in graph.nodes for n in _stages_in(node)), None)
-    current = HEAD if first is None else str(first)
+    current = HEAD
     for index, node in enumerate(graph.nodes):
         if index > last:
             current = HEAD
-        yield from _stage_names(node, node.name, current)
+        leads = current == HEAD and index < last and not isinstance(node.body, Graph)
+        yield from _stage_names(node, node.name, str(first) if leads else current)
         inside = _stages_in(node)
         current = str(inside[-1]) if inside else current
 
