@@ -45,7 +45,7 @@ class ClassWriter:
         comments: bool = False,
         init: Sequence[str] = (),
         parameters: Sequence[str] = (),
-        input_name: str = "x",
+        input_name: str | None = None,
     ) -> ClassText:
         """Return the class; ``entry`` are statements in front of forward's own."""
         lines = [f"class {self.plan.name}(nn.Module):", *self._doc(1, self.docstring), ""]
@@ -125,8 +125,10 @@ class ClassWriter:
                 args.append(fill if parameter.name in POSITIONAL else f"{parameter.name}={fill}")
         return Call(plan.name, args)
 
-    def _forward(self, entry: Sequence[str], comments: bool, name: str) -> list[str]:
-        lines = [f"{INDENT}def forward(self, {name}: Tensor) -> Tensor:"]
+    def _forward(self, entry: Sequence[str], comments: bool, name: str | None) -> list[str]:
+        names = self.plan.first.graph.inputs if name is None else (name,)
+        arguments = ", ".join(f"{each}: Tensor" for each in names)
+        lines = [f"{INDENT}def forward(self, {arguments}) -> Tensor:"]
         lines += [f"{INDENT * 2}{line}" for line in entry]
         for statement in self.plan.first.statements:
             text = self._resolve(statement.expression)

@@ -211,6 +211,7 @@ def _describe(plan: ClassPlan) -> str:
         "bypass fire": "Fire module with bypass",
         "excitation": "Excitation: features weighed by gates that they make of themselves",
         "multi scale temporal": "Temporal convolutions of several lengths in groups of channels",
+        "temporal pyramid": "Levels of several depths, each at its tempo, fused both ways",
         "encoder layer": "Transformer encoder layer, norms behind sums",
         "non local": "Non-local block: every position attends to all positions of the clip",
     }

@@ -17,6 +17,9 @@ only one side has, which matters to nobody."""
 
 _MOST_NAMED = 3
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Leaves that norms keep and do not learn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -77,7 +80,8 @@ class Report:
     @property
     def inert_elements(self) -> int:
         """Parameters that the public model counts and never uses."""
-        return sum(entry.elements for entry in self.left_out if entry.inert)
+        inert = (entry for entry in self.left_out if entry.inert)
+        return sum(entry.elements for entry in inert if not entry.key.endswith(STATISTICS))
 
     def _of(self, action: Action) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.action == action)

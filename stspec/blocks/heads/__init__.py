@@ -7,6 +7,7 @@ from stspec.blocks.heads.fcn import Fcn2dHead, Fcn3dHead
 from stspec.blocks.heads.forest import ForestHead
 from stspec.blocks.heads.fusion import LateFusionHead
 from stspec.blocks.heads.linear import ConvolutionHead, LinearHead
+from stspec.blocks.heads.pyramid import PyramidHead
 from stspec.blocks.heads.recurrent import ConvLstmHead, RecurrentHead
 from stspec.blocks.heads.relations import MlpHead, RelationHead
 from stspec.blocks.heads.segmentation import TcnHead
@@ -27,6 +28,7 @@ _EVERY: tuple[type[Head], ...] = (
     TransformerHead,
     ForestHead,
     TcnHead,
+    PyramidHead,
 )
 
 HEADS: dict[str, type[Head]] = {head.kind: head for head in _EVERY}
