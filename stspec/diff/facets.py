@@ -243,7 +243,7 @@ def _mechanism(reading: Reading, site: Site) -> tuple[str, str, Site] | None:
     made = reading.atlas[site.made] if site.made is not None else site
     if isinstance(made.node.body, Graph) and made.node.tags.rule:
         if made.node.tags.slot is not None:
-            return block_words(made.node.body), f"in {made.label}", made
+            return block_words(made.node.body, replaces=True), f"in {made.label}", made
         relation, landmark = reading.atlas.position(made.path, made.path)
         return block_words(made.node.body), f"{relation} {landmark}", made
     if window.time.kernel == 1 and not window.global_time:
@@ -310,6 +310,8 @@ def _realised(op: Op) -> str:
     time = op.window().time
     if isinstance(op, TemporalPool):
         return op_words(op)
+    if isinstance(op, Pool2d) and op.kernel == time.kernel == 1:
+        return f"stride {time.stride} in the subsampling"
     if isinstance(op, Pool2d):
         name = "maximum" if op.kind.startswith("max") else "average"
         return f"stride {time.stride} in the {name} of {time.kernel} frames"

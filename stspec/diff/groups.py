@@ -350,6 +350,8 @@ def _words(node: Node, scope: str, atlas: Atlas) -> str:
     body = site.node.body
     if isinstance(body, Graph):
         # A whole block of a backbone is told by its kind; its widths differ all along.
-        return kind_words(body.kind) if site.block == site.path else block_words(body)
+        if site.block == site.path:
+            return kind_words(body.kind)
+        return block_words(body, replaces=site.node.tags.slot is not None)
     assert isinstance(node.body, Op)
     return op_words(node.body)

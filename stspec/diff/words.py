@@ -18,6 +18,7 @@ from stspec.ops.adaptive import AdaptiveTemporalConv, GateShift, Interlace
 from stspec.ops.attention import SoftmaxAttention
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d
+from stspec.ops.join import PadChannels
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
@@ -65,6 +66,8 @@ def _conv(op: Any) -> str:
 
 
 def _pool(op: Any) -> str:
+    if op.window().space.kernel == op.window().time.kernel == 1:
+        return f"subsampling by {op.stride}"
     return f"{kernel_text(op)} {'max' if op.kind.startswith('max') else 'average'}-pool"
 
 
@@ -122,6 +125,7 @@ _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     SoftmaxAttention: _softmax_attention,
     Linear: lambda op: f"linear to {op.width}",
     Dropout: lambda op: f"dropout {op.p}",
+    PadChannels: lambda op: "channels of zeros",
     SpatialPool: lambda op: f"{op.reduce} over space",
     Consensus: lambda op: f"{op.reduce} over frames",
     SqueezeExcite: lambda op: "squeeze-excitation",
@@ -144,10 +148,11 @@ def _flat(op: Op) -> Op:
     return canonical_op(op, (0,)) if isinstance(op, Pool2d) else op
 
 
-def block_words(graph: Graph) -> str:
+def block_words(graph: Graph, *, replaces: bool = False) -> str:
     """Return a block's name with the settings that differ from its defaults.
 
-    A sequence is told by what it holds: 3 x bottleneck, or 1x1 convolution and norm.
+    A sequence is told by what it holds: 3 x bottleneck, or 1x1 convolution and norm. Of a block
+    that stands in a convolution's place, what it has from the convolution is not told.
     """
     kind = base_kind(graph.kind)
     block = BLOCKS.get(kind)
@@ -156,7 +161,7 @@ def block_words(graph: Graph) -> str:
     told = []
     for name, info in block.model_fields.items():
         value = graph.fields.get(name)
-        if info.is_required() or value is None:
+        if info.is_required() or value is None or (replaces and name in _A_CONVOLUTIONS):
             continue
         if isinstance(value, str):
             told.append(value.replace("_", " "))
@@ -164,6 +169,9 @@ def block_words(graph: Graph) -> str:
             told.append(_setting(name, value))
     told += [op_words(op) for op in _everywhere(graph)]
     return _with(kind_words(kind), told)
+
+
+_A_CONVOLUTIONS = frozenset({*Conv2d.model_fields, "stride_t", "padding_t"})
 
 
 def _everywhere(graph: Graph) -> list[Op]:
@@ -197,6 +205,8 @@ _KINDS = {
     "fire": "Fire module",
     "inception": "Inception module",
     "non_local": "non-local block",
+    "channel_separated": "channel-separated convolution",
+    "dense_layer": "dense layer",
     "preactivation_basic": "pre-activation basic block",
     "preactivation_bottleneck": "pre-activation bottleneck",
 }
