@@ -172,6 +172,8 @@ def sampled(pathway: Pathway, lead: str = "") -> str:
         told.append(f"from frame {sample.start}")
     if sample.channels is not None:
         told.append(f"channels {sample.channels[0]}-{sample.channels[1] - 1}")
+    if sample.differences is not None:
+        told.append(f"differences of {sample.differences} frames")
     return lead + ", ".join(told) if told else ""
 
 

@@ -14,7 +14,7 @@ from stspec.ir.layers import LayerWriter
 from stspec.ops.base import Op
 from stspec.ops.gate import Average, Resize
 from stspec.ops.join import Add, Concat
-from stspec.ops.sample import ChannelSlice, FrameSample
+from stspec.ops.sample import ChannelSlice, FrameDifferences, FrameSample
 from stspec.schema.models import LateralKeys
 from stspec.schema.pathways import TRUNK, Lateral, Pathway, place_of
 from stspec.schema.spec import Spec
@@ -127,6 +127,9 @@ class Assembly:
         if sample.every > 1 or sample.start:
             taken = FrameSample(every=sample.every, start=sample.start, rule=sample.rule)
             x = self.scope.add(f"{pathway.prefix}frames", taken, x, **tags)
+        if sample.differences is not None:
+            differences = FrameDifferences(frames=sample.differences)
+            x = self.scope.add(f"{pathway.prefix}differences", differences, x, **tags)
         return x
 
     def _laterals(self, pathway: Pathway, layer: str) -> list[Lateral]:

@@ -182,6 +182,9 @@ class Sample(Strict):
     channels: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
         default=None, description="first channel, and the one behind the last"
     )
+    differences: int | None = Field(
+        default=None, ge=2, le=64, description="of so many neighbouring frames each, as channels"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -42,7 +42,7 @@ class Pathway:
     @property
     def rate(self) -> int:
         """Return how many frames of what it reads make one of its own."""
-        return self.sample.every if self.sample else 1
+        return self.sample.every * (self.sample.differences or 1) if self.sample else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def test_a_map_too_small_for_the_pyramid_is_told() -> None:
 )
 def test_any_of_its_networks(segments: int, group: int, size: object, weights: list[float]) -> None:
     sets: list[tuple[str, object]] = [("sample.every", group), ("sample.start", group // 2)]
-    sets.append(("pathways.difference.backbone.layers.stack.frames", group))
+    sets.append(("pathways.difference.sample.differences", group))
     sets.append(("laterals.supplement.weights", weights))
     sets += [(f"backbone.layers.layer{i}.repeat", 1) for i in range(1, 5)]
     sets.append(("pathways.difference.backbone.layers.layer1.repeat", 1))

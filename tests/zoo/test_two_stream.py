@@ -37,13 +37,27 @@ def test_policies_apply_to_vgg(policy: str) -> None:
         ("two_stream_flow_resnet18", 20),
         ("tsn_bninception_flow", 10),
         ("tsn_bninception_diff", 15),
+        ("tsn_resnet50_diff", 15),
     ],
 )
 def test_stems_read_what_the_stream_has(spec: str, channels: int) -> None:
-    network = load(spec, [("clip.size", 64), ("clip.frames", 1)])
-    assert network.facts.input.channels == channels
+    network = load(spec, [("clip.size", 64), ("clip.frames", 6)])
     first = next(iter(network.state))
     assert network.state[first][1] == channels
+
+
+def test_differences_are_those_of_neighbouring_frames() -> None:
+    network = sampling.small("tsn_resnet50_diff", frames=12)
+    module = sampling.as_predicted(network)
+    seen: list[torch.Tensor] = []
+    stem = module.get_submodule("conv1")
+    stem.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
+    clip = sampling.clip_of(network, 1)
+    with torch.no_grad():
+        module(clip)
+    groups = clip[0].split(6, 1)
+    wanted = [torch.cat([group[:, i + 1] - group[:, i] for i in range(5)]) for group in groups]
+    torch.testing.assert_close(seen[0], torch.stack(wanted))
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "resnet18"])
