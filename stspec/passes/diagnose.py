@@ -86,8 +86,9 @@ def _places(spec: Spec, path: str, rule: str | None, field: str) -> list[tuple[s
     elif rule:
         section, _, name = rule.partition(".")
         places = [("policy", section, name, field), ("policy", section, name)]
-    if owner in ("frames", "channels"):
-        places += [("sample", field or "every"), ("sample",)]
+    if owner in ("frames", "channels", "differences"):
+        key = owner if owner == "differences" else field or "every"
+        places += [("sample", key), ("sample",)]
     places += [("backbone", "layers", owner, field), ("backbone", "layers", owner)]
     here = [(*base, *place) for place in places]
     return [*here, ("head",), ("backbone", "head"), (*base, "backbone")]
@@ -101,7 +102,7 @@ def _pathway(spec: Spec, path: str) -> Pathway:
 def _numbered(owner: str, lateral: str) -> bool:
     """Tell whether a node is one of a lateral's: fusion2, fusion2_join."""
     rest = owner.removeprefix(lateral)
-    return rest != owner and rest.removesuffix("_join").isdigit()
+    return rest != owner and rest.removesuffix("_join").removesuffix("_resize").isdigit()
 
 
 def _source(spec: Spec, error: NodeShapeError) -> Label | None:
