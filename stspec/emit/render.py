@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from stspec.emit.classes import POSITIONAL, ClassPlan, Planner
 from stspec.emit.construct import Instance, Member, layers_of
@@ -176,14 +175,48 @@ def _parameter(name: str, annotation: str, default: object) -> str:
     return f"{name}: {annotation}" + (f" = {default!r}" if default is not None else "")
 
 
+_ALIKE, _CLIMBING = 3, 4
+"""Neighbours from which on a comprehension is shorter than a list."""
+
+
 def _rolled(calls: list[Call]) -> Iterable[Call | str]:
-    """Write equal neighbours as a comprehension."""
-    for flat, group in groupby(calls, key=lambda call: call.flat()):
-        same = list(group)
-        if len(same) < 3:
-            yield from same
+    """Write equal neighbours, and those of which one number climbs, as comprehensions."""
+    at = 0
+    while at < len(calls):
+        rest = calls[at:]
+        alike = next((n for n, call in enumerate(rest) if call != rest[0]), len(rest))
+        climbing, steps = _climbing(rest)
+        if alike >= _ALIKE:
+            yield f"*({rest[0].flat()} for _ in range({alike}))"
+        elif climbing >= _CLIMBING:
+            yield f"*({steps})"
         else:
-            yield f"*({flat} for _ in range({len(same)}))"
+            yield rest[0]
+            climbing = alike = 1
+        at += alike if alike >= _ALIKE else climbing
+
+
+def _climbing(calls: list[Call]) -> tuple[int, str]:
+    """Return how many calls differ in one number that climbs evenly, and the comprehension."""
+    if len(calls) < _CLIMBING or calls[0].name != calls[1].name:
+        return 1, ""
+    first = list(calls[0].args)
+    differ = [i for i, (x, y) in enumerate(zip(first, calls[1].args, strict=False)) if x != y]
+    if len(first) != len(calls[1].args) or len(differ) != 1:
+        return 1, ""
+    index = differ[0]
+    numbers = [str(call.args[index]) for call in calls[:2]]
+    if not all(number.isdigit() for number in numbers):
+        return 1, ""
+    start, step = int(numbers[0]), int(numbers[1]) - int(numbers[0])
+    wanted = (
+        Call(calls[0].name, [*first[:index], str(start + step * n), *first[index + 1 :]])
+        for n in range(len(calls))
+    )
+    count = next((n for n, (x, y) in enumerate(zip(calls, wanted, strict=True)) if x != y), None)
+    length = len(calls) if count is None else count
+    one = Call(calls[0].name, [*first[:index], "n", *first[index + 1 :]]).flat()
+    return length, f"{one} for n in range({start}, {start + step * length}, {step})"
 
 
 def library(root: Instance, canonical: bool) -> list[Source]:

@@ -116,8 +116,8 @@ def _temporal_first(
     first = replace(where, slot=f"{tags.slot or node.name}_t", roles=entries)
     made = [Node(free_name(owner, f"{base}_t"), temporal, node.inputs, first)]
     if norm is not None:
-        body = _inner_norm(norm, values).body
-        made.append(_chain(made, free_name(owner, f"{base}_norm_t"), body, where))
+        named = f"{base}_norm_t" if norm.name.isdigit() else f"{norm.name}_t"
+        made.append(_chain(made, free_name(owner, named), _inner_norm(norm, values).body, where))
     end = replace(where, ends=its_unit)
     made.append(_chain(made, free_name(owner, f"{base}_relu_t"), act, end))
     spatial = replace(

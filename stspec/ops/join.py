@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stspec.ops.base import Op, Shape, ShapeError, Site, trunk
+from stspec.ops.base import Arg, Layer, Op, Shape, ShapeError, Site, trunk
 
 
 class Add(Op):
@@ -98,7 +98,8 @@ class PadChannels(Op):
             raise ShapeError(f"cannot pad {inputs[0].channels} channels to {self.width}", "width")
         return inputs[0].with_channels(self.width)
 
-    def function(self, site: Site) -> str:
-        """Return F.pad, whose sizes go from the last axis to that of channels."""
-        zeros = "0, " * (2 * (3 if site.layout == "clip" else 2) + 1)
-        return f"F.pad({{0}}, ({zeros}{self.width - site.inputs[0].channels}))"
+    def layer(self, site: Site) -> Layer | None:
+        """Return a module of templates."""
+        return Layer(
+            "PadChannels", (Arg("width", self.width, keyword=False),), template="pad_channels"
+        )
