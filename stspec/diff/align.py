@@ -19,7 +19,10 @@ from stspec.ops.pool import Pool2d, TemporalPool
 Pair = tuple[int, int]
 
 _FAMILIES: tuple[type[Op], ...] = (Conv2d, Pool2d, TemporalPool, Activation, BatchNorm)
-_PREFIXES = ("downsample_", "padded_", "pooled_", "open_", "strided_", "bypass_")
+_PREFIXES = (
+    *("downsample_", "padded_", "pooled_", "open_", "strided_", "bypass_"),
+    *("parallel_", "skip_"),
+)
 _MOST_COMPARED = 4096
 """Pairs in one gap beyond which likeness is not asked: such scopes have nothing in common."""
 
@@ -140,7 +143,7 @@ def _graph_likeness(x: Graph, y: Graph) -> int:
 
 
 def base_kind(kind: str) -> str:
-    """Return a block's kind without what only says how its shortcut is made."""
+    """Return a block's kind without what only says how its parts are joined."""
     for prefix in _PREFIXES:
         kind = kind.removeprefix(prefix)
     return kind

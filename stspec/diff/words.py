@@ -209,6 +209,7 @@ _KINDS = {
     "dense_layer": "dense layer",
     "preactivation_basic": "pre-activation basic block",
     "preactivation_bottleneck": "pre-activation bottleneck",
+    "separable_conv": "separable convolution",
 }
 
 

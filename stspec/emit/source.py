@@ -181,6 +181,9 @@ def _describe(plan: ClassPlan) -> str:
         "strided multiscale bottleneck": "Bottleneck residual block with parallel 3x3 convolutions",
         "motion excitation": "Excites channels where neighbouring frames differ",
         "correlation block": "Correlation of reduced features with the previous frame's",
+        "separable conv": "Spatial convolution, then a temporal one",
+        "parallel separable conv": "Spatial and temporal convolution of one input, summed",
+        "skip separable conv": "Spatial convolution, and a temporal one of it that is added",
         "spatiotemporal groups": "Spatial and spatio-temporal convolution side by side",
         "open bottleneck": "Bottleneck residual block without activation at its end",
         "pooled bottleneck": "Bottleneck residual block with a pooled shortcut",
@@ -228,7 +231,8 @@ def _describe(plan: ClassPlan) -> str:
     }
     parts = [words.get(name, name) for name in added if name != "separable"]
     text += f", with {' and '.join(parts)}" if parts else ""
-    return text + (", separable over space and time" if "separable" in added else "") + "."
+    separable = "separable" in added and "separable" not in kind
+    return text + (", separable over space and time" if separable else "") + "."
 
 
 def _let_classes_vary(model: ClassPlan) -> None:
