@@ -33,7 +33,7 @@ class Residual(Block):
         default=None, ge=1, description="kernel of the pool of pooled_projection; the stride"
     )
 
-    def short(self, scope: Scope, x: Ref, width: int, norm: bool = True) -> Ref:
+    def short(self, scope: Scope, x: Ref, width: int, norm: bool = True, size: int = 1) -> Ref:
         """Write the shortcut: the input itself where shapes agree.
 
         Args:
@@ -41,12 +41,13 @@ class Residual(Block):
             x: what the shortcut reads.
             width: channels that the residual branch gives.
             norm: whether the projection has one.
+            size: kernel of the projection.
         """
         if self.shortcut == "zero_padded" and (self.stride > 1 or x.channels != width):
             scope.kind = f"padded_{scope.kind}"
             return self._zero_padded(scope, x, width)
         kernel = (self.shortcut_pool or self.stride) if self.shortcut != "projection" else None
-        return project(scope, x, width, self.stride, norm=norm, pool=kernel)
+        return project(scope, x, width, self.stride, norm=norm, pool=kernel, kernel=size)
 
     def _zero_padded(self, scope: Scope, x: Ref, width: int) -> Ref:
         y = x
@@ -60,9 +61,16 @@ class Residual(Block):
 
 
 def project(
-    scope: Scope, x: Ref, width: int, stride: int, *, norm: bool = True, pool: int | None = None
+    scope: Scope,
+    x: Ref,
+    width: int,
+    stride: int,
+    *,
+    norm: bool = True,
+    pool: int | None = None,
+    kernel: int = 1,
 ) -> Ref:
-    """Return the shortcut: the input itself where shapes agree, else a strided 1x1 convolution.
+    """Return the shortcut: the input itself where shapes agree, else a strided convolution.
 
     Args:
         scope: the block's scope.
@@ -71,13 +79,14 @@ def project(
         stride: spatial stride of the residual branch.
         norm: whether the projection has one.
         pool: kernel of an average pool that strides in the convolution's stead.
+        kernel: the convolution's kernel.
     """
     if stride == 1 and x.channels == width:
         return x
     scope.kind = f"downsample_{scope.kind}"
 
     def build(sub: Scope, y: Ref) -> Ref:
-        conv: dict[str, Any] = {"width": width, "kernel": 1, "slot": "downsample"}
+        conv: dict[str, Any] = {"width": width, "kernel": kernel, "slot": "downsample"}
         if pool is None or stride == 1:
             return sub.unit("0", y, stride=stride, norm="1" if norm else None, **conv)
         # Either way the pool gives as many positions as a strided convolution.
@@ -178,6 +187,7 @@ class PreActivation(Residual):
         default="activated", description="what a projection reads: as it arrives, or activated"
     )
     shortcut_norm: bool = Field(default=False, description="norm behind a projection")
+    shortcut_kernel: int = Field(default=1, ge=1, description="spatial kernel of a projection")
 
     def before(self, scope: Scope, x: Ref, number: int) -> Ref:
         """Write the norm and the activation in front of a convolution."""
@@ -189,7 +199,9 @@ class PreActivation(Residual):
         read = y if self.shortcut_reads == "activated" else x
         # An identity always is the input itself.
         same = self.stride == 1 and x.channels == width
-        return y, x if same else self.short(scope, read, width, self.shortcut_norm)
+        return y, x if same else self.short(
+            scope, read, width, self.shortcut_norm, self.shortcut_kernel
+        )
 
     def conv(self, scope: Scope, x: Ref, number: int, **conv: Any) -> Ref:
         """Write a convolution, which is a unit by itself."""
