@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stspec.blocks.base import Block
 from stspec.graph import Ref, Scope
@@ -17,7 +17,7 @@ from stspec.ops.attention import (
 from stspec.ops.conv import Conv2d
 from stspec.ops.join import Add
 from stspec.ops.norm import BatchNorm
-from stspec.ops.pool import MaxPool2d
+from stspec.ops.pool import MaxPool2d, MaxPool3d
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
@@ -29,7 +29,9 @@ class NonLocal(Block):
 
     mode: Mode = Field(default="embedded_gaussian", description="how two positions are compared")
     reduction: int = Field(default=2, ge=1, description="input channels per inner channel")
-    sub_sample: bool = Field(default=True, description="max-pool keys and values 2x2 in space")
+    sub_sample: bool = Field(default=True, description="max-pool keys and values")
+    sub_sample_kernel: int = Field(default=2, ge=1, description="in space, side and stride")
+    sub_sample_kernel_t: int = Field(default=1, ge=1, description="in time, frames and stride")
     sub_sample_input: bool = Field(
         default=False, description="pool what keys and values are projected from, not them"
     )
@@ -37,6 +39,12 @@ class NonLocal(Block):
     scale: bool = Field(default=False, description="divide products by the root of inner channels")
     out_bias: bool = Field(default=False, description="bias of the convolution before the norm")
     norm: bool = Field(default=True, description="batch norm, from zero, behind the convolution")
+
+    @model_validator(mode="after")
+    def _windows_within_groups(self) -> Self:
+        if self.groups > 1 and self.sub_sample and self.sub_sample_kernel_t > 1:
+            raise ValueError("windows over time would reach from one group into the next")
+        return self
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write theta, phi, g, the attention and the output convolution."""
@@ -52,8 +60,7 @@ class NonLocal(Block):
 
     def _projections(self, scope: Scope, x: Ref, inner: int) -> tuple[Ref, Ref, Ref]:
         """Write what is compared, with what, and what is gathered; the last two sub-sampled."""
-        conv, pool = Conv2d(width=inner, bias=True), MaxPool2d(kernel=2, stride=2)
-        source = x
+        conv, pool, source = Conv2d(width=inner, bias=True), self._pool(), x
         theta = x if self.mode == "gaussian" else scope.add("theta", conv, x, value="theta")
         if self.sub_sample and self.sub_sample_input:
             source = scope.add("pool", pool, x, value="source")
@@ -63,6 +70,12 @@ class NonLocal(Block):
             phi = scope.add("pool_phi", pool, phi, value="phi")
             g = scope.add("pool_g", pool, g, value="g")
         return theta, phi, g
+
+    def _pool(self) -> MaxPool2d | MaxPool3d:
+        k, t = self.sub_sample_kernel, self.sub_sample_kernel_t
+        if t == 1:
+            return MaxPool2d(kernel=k, stride=k)
+        return MaxPool3d(kernel=k, stride=k, kernel_t=t, stride_t=t)
 
     def _attention(self, channels: int) -> Attention:
         if self.mode == "dot_product":

@@ -11,7 +11,7 @@ from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Si
 
 
 class Attention(Op):
-    """Base: joins theta (N, C, T, H, W) with phi and g (N, C, T, H', W').
+    """Base: joins theta (N, C, T, H, W) with phi and g (N, C, T', H', W').
 
     In groups, the clip is cut into as many runs of neighbouring frames, each a clip by itself.
     """
@@ -35,8 +35,10 @@ class Attention(Op):
             raise ShapeError(f"theta has {theta.channels} channels, phi {phi.channels}")
         if phi.positions != g.positions:
             raise ShapeError(f"phi has {phi.positions} positions, g {g.positions}")
-        if (theta.frames or 1) % self.groups:
-            raise ShapeError(f"receives T = {theta.frames}, not of {self.groups} groups", "groups")
+        for shape in (theta, phi):
+            if (shape.frames or 1) % self.groups:
+                message = f"receives T = {shape.frames}, not of {self.groups} groups"
+                raise ShapeError(message, "groups")
         return theta.with_channels(g.channels)
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
@@ -51,11 +53,13 @@ class Attention(Op):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
-        return Layer(self.module, (self.span(site),), template="attention")
+        return Layer(self.module, self.spans(site), template="attention")
 
-    def span(self, site: Site) -> Arg:
-        """Return the number of frames that are attended at once."""
-        return Arg("frames", site.frames // self.groups)
+    def spans(self, site: Site) -> tuple[Arg, ...]:
+        """Return the frames that are attended at once, and those looked at where they differ."""
+        frames, keys = ((shape.frames or 1) // self.groups for shape in site.inputs[:2])
+        own = (Arg("key_frames", keys),) if keys != frames else ()
+        return (Arg("frames", frames), *own)
 
 
 class SoftmaxAttention(Attention):
@@ -68,7 +72,7 @@ class SoftmaxAttention(Attention):
 
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
-        args = (self.span(site), Arg("scale", self.scale, 1.0))
+        args = (*self.spans(site), Arg("scale", self.scale, 1.0))
         return Layer(self.module, args, template="attention")
 
 
@@ -98,5 +102,5 @@ class ConcatenationAttention(Attention):
     def layer(self, site: Site) -> Layer | None:
         """Return the attention's module."""
         channels = Arg("channels", site.inputs[0].channels, keyword=False)
-        args = (channels, self.span(site))
+        args = (channels, *self.spans(site))
         return Layer(self.module, args, template="attention")

@@ -23,33 +23,35 @@ def to_frames(x: Tensor, height: int, width: int) -> Tensor:
 class DotProductAttention(nn.Module):
     """y_i = 1/Q sum_j (theta_i . phi_j) g_j: (C + D) * P * Q multiply-accumulates."""
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, key_frames: int | None = None) -> None:
         super().__init__()
         self.frames = frames
+        self.key_frames = key_frames or frames
 
     def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
-        """Join theta (N*T, C, H, W), phi (N*T, C, H', W') and g (N*T, D, H', W')."""
-        queries, keys = to_positions(theta, self.frames), to_positions(phi, self.frames)
+        """Join theta (N*T, C, H, W), phi (N*T', C, H', W') and g (N*T', D, H', W')."""
+        queries, keys = to_positions(theta, self.frames), to_positions(phi, self.key_frames)
         weights = torch.bmm(queries, keys.transpose(1, 2)) / keys.shape[1]
-        y = torch.bmm(weights, to_positions(g, self.frames))
+        y = torch.bmm(weights, to_positions(g, self.key_frames))
         return to_frames(y, theta.shape[2], theta.shape[3])
 
 
 class ConcatenationAttention(nn.Module):
     """y_i = 1/Q sum_j relu(weight . [theta_i, phi_j]) g_j: (2 * C + D) * P * Q."""
 
-    def __init__(self, channels: int, frames: int) -> None:
+    def __init__(self, channels: int, frames: int, key_frames: int | None = None) -> None:
         super().__init__()
         self.frames = frames
+        self.key_frames = key_frames or frames
         self.weight = nn.Parameter(torch.empty(2 * channels))
         nn.init.normal_(self.weight, std=2**0.5)
 
     def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
-        """Join theta (N*T, C, H, W), phi (N*T, C, H', W') and g (N*T, D, H', W')."""
-        queries, keys = to_positions(theta, self.frames), to_positions(phi, self.frames)
+        """Join theta (N*T, C, H, W), phi (N*T', C, H', W') and g (N*T', D, H', W')."""
+        queries, keys = to_positions(theta, self.frames), to_positions(phi, self.key_frames)
         rows = queries.transpose(1, 2).unsqueeze(3).expand(-1, -1, -1, keys.shape[1])
         columns = keys.transpose(1, 2).unsqueeze(2).expand_as(rows)
         pairs = torch.cat((rows, columns), 1)  # (N, 2 * C, P, Q)
         weights = F.relu(F.conv2d(pairs, self.weight.view(1, -1, 1, 1))).squeeze(1)
-        y = torch.bmm(weights / keys.shape[1], to_positions(g, self.frames))
+        y = torch.bmm(weights / keys.shape[1], to_positions(g, self.key_frames))
         return to_frames(y, theta.shape[2], theta.shape[3])

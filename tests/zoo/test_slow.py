@@ -27,7 +27,7 @@ NLN = {"insert": "non_local", "at": {"role": "block_output", "stages": [3, 4]}}
 def networks(draw: st.DrawFn) -> Network:
     policy = draw(st.sampled_from(POLICIES))
     backbone = draw(st.sampled_from(["resnet50", "resnet101"]))
-    frames = draw(st.integers(4, 12))
+    frames = draw(st.integers(5, 12))
     size = [draw(st.integers(33, 90)), draw(st.integers(33, 90))]
     spec = on(backbone, policy, frames=frames, size=size, channels=draw(st.sampled_from([1, 3])))
     spec["head"] = {"kind": "window", "window": draw(st.none() | st.integers(1, 3))}
@@ -36,8 +36,13 @@ def networks(draw: st.DrawFn) -> Network:
     own: list[tuple[str, Any]] = []
     if draw(st.booleans()):
         modes = ["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
-        options = {name: draw(st.booleans()) for name in ("sub_sample", "sub_sample_input")}
+        flags = ("sub_sample", "sub_sample_input")
+        options: dict[str, Any] = {name: draw(st.booleans()) for name in flags}
         options |= {name: draw(st.booleans()) for name in ("scale", "out_bias", "norm")}
+        options |= {"sub_sample_kernel": draw(st.integers(1, 3))}
+        # Behind a stem and a pool that stride in time, one frame may be left.
+        most = 1 if policy.endswith("strided") else 2
+        options |= {"sub_sample_kernel_t": draw(st.integers(1, most))}
         rule = {**NLN, **options, "mode": draw(st.sampled_from(modes))}
         own.append(("policy.temporal", {"nl": rule}))
     if policy == "slow":
@@ -152,6 +157,26 @@ def test_groups_of_a_non_local_block_are_clips_by_themselves(mode: str) -> None:
 
 
 NONE = {"head": "none"}
+
+
+@pytest.mark.parametrize("mode", ["embedded_gaussian", "dot_product", "concatenation"])
+def test_keys_pooled_over_time_are_looked_at_by_every_frame(mode: str) -> None:
+    """On a still clip the maximum of neighbouring frames is any of them."""
+
+    def network(kernel_t: int) -> Network:
+        layers = {"nl": {"block": "non_local", "mode": mode, "sub_sample_kernel_t": kernel_t}}
+        return load({**on({"layers": layers}, {}, frames=6, size=8, channels=4)} | NONE)
+
+    pooled, whole = (seeded(network(k)).double() for k in (3, 1))
+    image = clip(network(1), dtype=torch.float64)[:, :, :1]
+    still = image.expand(-1, -1, 6, -1, -1)
+    torch.testing.assert_close(run(pooled, still), run(whole, still))
+    assert network(3).facts["nl.pool_phi"].output.frames == 2
+    with pytest.raises(SpecError, match="from one group into the next"):
+        load(
+            {**on({"layers": {"nl": {"block": "non_local"}}}, {}, frames=6)} | NONE,
+            [("backbone.layers.nl.groups", 2), ("backbone.layers.nl.sub_sample_kernel_t", 2)],
+        )
 
 
 def test_pooling_before_the_projections_costs_a_quarter_of_them() -> None:
