@@ -143,3 +143,19 @@ def compile_spec(spec: Spec) -> Network:
     if spec.head is not None and not spec.head.gives_scores(facts.output):
         raise no_scores(spec, facts.output)
     return Network(spec, graph, facts)
+
+
+def check_scores_clips(network: Network) -> None:
+    """Refuse a network that does not give a video's clip one score for each class.
+
+    Raises:
+        SpecError: if it reads features, or scores every frame.
+    """
+    spec = network.spec
+    _ = spec.model.clip.sides
+    if spec.head is not None and network.facts.output.frames is not None:
+        node = spec.tree.get("head") or spec.tree
+        message = f"{network.name} gives scores to every frame, and videos have one class here"
+        label = Label(node.span, "this head scores frames")
+        help = "build the module, and train it on the frames' labels in a loop of your own"
+        raise SpecError(Diagnostic("scores-frames", message, (label,), help))

@@ -11,6 +11,7 @@ from typing import Any
 from stspec.blocks.registry import BLOCKS
 from stspec.diff.align import base_kind
 from stspec.diff.canonical import canonical_op
+from stspec.diff.head_words import HEAD_WORDS
 from stspec.graph import Graph, Node
 from stspec.graph.model import leaves
 from stspec.ops.activation import Activation
@@ -21,6 +22,7 @@ from stspec.ops.conv import Conv2d
 from stspec.ops.join import PadChannels
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
+from stspec.ops.plane import PlaneConv
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
 from stspec.ops.squeeze import SqueezeExcite
 from stspec.ops.temporal import TemporalAggregation, TemporalConv, TemporalShift
@@ -111,6 +113,7 @@ def _activation(op: Any) -> str:
 
 
 _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
+    **HEAD_WORDS,
     Conv2d: _conv,
     Pool2d: _pool,
     TemporalPool: _temporal_pool,
@@ -255,7 +258,7 @@ def changed(before: Op, after: Op) -> tuple[Aspect, ...]:
 
 def _heading(op: Op) -> object:
     """Return what two operators must share for their fields to be compared one by one."""
-    if isinstance(op, Conv2d):
+    if isinstance(op, Conv2d) and not isinstance(op, PlaneConv):
         return "conv"
     return op.kind.replace("3d", "2d")
 

@@ -14,7 +14,7 @@ from torch import nn
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.graph.model import leaves
 from stspec.module import build_module, load_weights
-from stspec.network import Network, Overrides, Target, load
+from stspec.network import Network, Overrides, Target, check_scores_clips, load
 from stspec.runs.directory import Run, is_run, open_run
 
 
@@ -77,6 +77,8 @@ def open_model(
         told = sidecar_classes(weights)
         classes = len(told) if classes is None and told is not None else classes
         network, names = _of_spec(target, changes, classes), None
+    if needed is None:
+        check_scores_clips(network)
     path = _weights_file(weights, run, network.name)
     module = build_module(network)
     report = load_weights(network, module, path, importer)

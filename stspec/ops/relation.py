@@ -13,14 +13,14 @@ from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Si
 from stspec.ops.recurrent import features_of
 
 
-def _each_once(scales: list[int]) -> list[int]:
+def _each_once(scales: tuple[int, ...]) -> tuple[int, ...]:
     if not scales or len(set(scales)) < len(scales):
         raise ValueError("scales must be named, and each of them once")
     return scales
 
 
 Scale = Annotated[int, Field(ge=1)]
-Scales = Literal["all", "largest"] | Annotated[list[Scale], AfterValidator(_each_once)]
+Scales = Literal["all", "largest"] | Annotated[tuple[Scale, ...], AfterValidator(_each_once)]
 
 
 class Relation(Op):
@@ -52,8 +52,8 @@ class Relation(Op):
 
     def scales_of(self, frames: int) -> tuple[int, ...]:
         """Return the scales for so many frames, the largest first where the clip says them."""
-        if isinstance(self.scales, list):
-            return tuple(self.scales)
+        if isinstance(self.scales, tuple):
+            return self.scales
         if self.scales == "largest" or frames == 1:
             return (frames,)
         return tuple(range(frames, 1, -1))

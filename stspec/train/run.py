@@ -18,7 +18,7 @@ from stspec.compose import data_root
 from stspec.data.dataset import Decoder
 from stspec.diagnostics import Diagnostic, Label, SpecError, display_path
 from stspec.module import load_weights
-from stspec.network import Network, Overrides, Target, load
+from stspec.network import Network, Overrides, Target, check_scores_clips, load
 from stspec.runs.checkpoint import Checkpoint, latest_checkpoint
 from stspec.runs.directory import (
     SEALED,
@@ -192,6 +192,7 @@ def started(
     if target is None or (data is None) == (feed is None):
         raise TypeError("train takes a spec and data, or a run to resume")
     network = target if isinstance(target, Network) else load(target, overrides)
+    check_scores_clips(network)
     about: dict[str, Any] = {}
     read: list[str] = []
     if feed is None:

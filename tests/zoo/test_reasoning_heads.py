@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stspec.diagnostics import SpecError
 from stspec.module import build_module
-from stspec.network import Network, load
+from stspec.network import Network, check_scores_clips, load
 from stspec.weights.importer import import_state_dict
 from tests.networks import meta_module, run, shapes
 from tests.passes.test_facts import counted
@@ -171,9 +171,16 @@ def test_a_model_without_anything_is_refused() -> None:
 
 
 def test_features_are_no_video() -> None:
-    clip = load(spec({"kind": "mlp", "pool": "none"}, {"frames": 4, "features": 8})).spec.model.clip
+    network = load(spec({"kind": "mlp", "pool": "none"}, {"frames": 4, "features": 8}))
     with pytest.raises(SpecError, match="no videos"):
-        _ = clip.sides
+        check_scores_clips(network)
+
+
+def test_scores_of_frames_are_told_where_a_clip_has_one_class() -> None:
+    network = load(spec({"kind": "tcn"}, {"frames": 4, "size": 7}))
+    with pytest.raises(SpecError, match="scores to every frame"):
+        check_scores_clips(network)
+    check_scores_clips(load(spec({"kind": "mlp"}, {"frames": 4, "size": 7})))
 
 
 def related(choose: str) -> torch.nn.Module:
