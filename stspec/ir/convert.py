@@ -17,7 +17,7 @@ from stspec.ir.nothing import matches_nothing
 from stspec.ir.replace import replace_by_block
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import FAMILIES, Site, sites
-from stspec.ops.base import Op, Shape
+from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Pathway, Rule, Spec
 
@@ -109,9 +109,8 @@ def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
 
 def _all_frames(spec: Spec, graph: Graph, site: Site) -> dict[str, int]:
     """Return kernel and padding of a convolution that spans all frames that arrive."""
-    clip = spec.model.clip
-    shape = Shape(clip.channels, clip.frames, *clip.sides)
-    return {"kernel_t": frames_at(graph, [shape], site.path) or 1, "padding_t": 0}
+    frames = frames_at(graph, [spec.model.clip.shape], site.path)
+    return {"kernel_t": frames or 1, "padding_t": 0}
 
 
 def _widths(
