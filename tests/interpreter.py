@@ -19,6 +19,7 @@ from stspec.ops.activation import ReLU, ReLU6, Swish
 from stspec.ops.attention import ConcatenationAttention, DotProductAttention, SoftmaxAttention
 from stspec.ops.base import Op, Reach
 from stspec.ops.conv import Conv2d, Conv3d
+from stspec.ops.flatten import Flatten
 from stspec.ops.join import Add, Concat
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
@@ -34,6 +35,7 @@ from stspec.ops.pool import (
     TemporalMaxPool,
 )
 from stspec.ops.temporal import TemporalAggregation, TemporalShift
+from stspec.ops.window import PositionMean, Positions, WindowPool
 
 State = Mapping[str, Tensor]
 Rule = Callable[[Any, "Weights", list[Tensor]], Tensor]
@@ -179,6 +181,17 @@ def _spatial(op: SpatialPool, weights: Weights, x: list[Tensor]) -> Tensor:
     return pooled[..., None, None] if op.keep else pooled.transpose(1, 2)
 
 
+def _windows(op: WindowPool, weights: Weights, x: list[Tensor]) -> Tensor:
+    sizes = zip((op.frames, op.height, op.width), x[0].shape[2:], strict=True)
+    for dim, (side, size) in enumerate(sizes, 2):
+        x = [x[0].unfold(dim, side or size, 1).mean(-1)]
+    return x[0]
+
+
+def _flatten(op: Flatten, weights: Weights, x: list[Tensor]) -> Tensor:
+    return x[0].flatten(1) if op.time else x[0].transpose(1, 2).flatten(2)
+
+
 def _consensus(op: Consensus, weights: Weights, x: list[Tensor]) -> Tensor:
     return x[0].mean(1) if op.reduce == "average" else x[0].amax(1)
 
@@ -203,6 +216,10 @@ RULES: dict[type[Op], Rule] = {
     ConcatenationAttention: _attention,
     SpatialPool: _spatial,
     Consensus: _consensus,
+    WindowPool: _windows,
+    Positions: lambda op, weights, x: x[0].flatten(2).transpose(1, 2),
+    PositionMean: lambda op, weights, x: x[0].mean(1),
+    Flatten: _flatten,
     Linear: lambda op, weights, x: F.linear(x[0], weights.must("weight"), weights("bias")),
     Dropout: lambda op, weights, x: x[0],
     Add: lambda op, weights, x: x[0] + x[1],

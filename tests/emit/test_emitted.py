@@ -26,7 +26,7 @@ SHIPPED = [name for name in shipped() if "_" in name]
 """The named models; a family's own file is its ResNet50."""
 FAMILIES = ["tsn", "tam", "tsm", "nln", "i3d", "s3d", "avg", "max"]
 REPO = Path(__file__).parents[2]
-SIDES = {"eco_full": 48}
+SIDES = {"eco_full": "64"}
 """Sides of maps of which pools that round up and strided convolutions make the same."""
 BEYOND_HALF = {"p3d_131", "p3d_199"}
 """Units that are summed double the variance; untrained, so many leave the range of float16."""
@@ -35,7 +35,7 @@ BEYOND_HALF = {"p3d_131", "p3d_199"}
 @cache
 def small(name: str) -> Network:
     """A shipped model on clips that are quick to run; its last maps are larger than 1 x 1."""
-    return load(name, [*sized(name, "40"), "classes=5"])
+    return load(name, [*sized(name, SIDES.get(name, "40")), "classes=5"])
 
 
 def clips(network: Network, batch: int = 2) -> Tensor:
