@@ -1,7 +1,7 @@
 """Writes the generated parts of the documents, so that each figure in them is one that runs.
 
-    python scripts/readme.py            write them anew
-    python scripts/readme.py --check    exit 1 where one is out of date
+    python -m scripts.readme            write them anew
+    python -m scripts.readme --check    exit 1 where one is out of date
 
 A part stands between two comments, of which the first says what it is:
 
@@ -13,6 +13,7 @@ A part stands between two comments, of which the first says what it is:
     <!-- begin fields: op tam -->                    fields of an op, block, head, spec, recipe
     <!-- begin forms: -->                            forms of lists that are read
     <!-- begin places: resnet50 inceptionv1 -->      how many sites have which role, and which slots
+    <!-- begin published: -->                        printed costs beside ours
     <!-- end -->
 """
 
@@ -32,6 +33,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from scripts.published import published_costs
 from stspec.blocks.heads import HEADS
 from stspec.blocks.registry import BLOCKS
 from stspec.compose import names
@@ -110,6 +112,8 @@ def model_table(backbones: str) -> str:
     rows = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for family in (name for name in names("model") if _is_family(name)):
         cells = [_figures(f"{family}_{backbone}") for backbone in columns]
+        if not any(cells):
+            continue
         rows.append(f"| {load(family).spec.model.title} | " + " | ".join(cells) + " |")
     return "\n".join(["", *rows, ""])
 
@@ -136,6 +140,17 @@ def oracles(_: str) -> str:
     rows = [f"| {name} | {count} |" for name, count in counts.most_common()]
     total = f"| **all** | **{counts.total()}** |"
     return "\n".join(["", "| code base | models and options |", "|---|---:|", *rows, total, ""])
+
+
+def published(_: str) -> str:
+    """Return every printed cost, ours, and the convention, or why they differ."""
+    lines = [
+        "",
+        "| as printed | its input | spec | params (M) | ours | GMACs | ours | counted |",
+        "|---|---|---|---:|---:|---:|---:|---|",
+    ]
+    lines += [row.line() for row in published_costs()]
+    return "\n".join([*lines, ""])
 
 
 def places(backbones: str) -> str:
@@ -220,6 +235,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "fields": fields,
     "forms": forms,
     "places": places,
+    "published": published,
 }
 
 

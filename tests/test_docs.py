@@ -92,7 +92,7 @@ def test_the_readme_has_python_that_runs() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_generated_parts_are_todays(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert readme.renewed(text) == text, "`python scripts/readme.py` writes them anew"
+    assert readme.renewed(text) == text, "`python -m scripts.readme` writes them anew"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

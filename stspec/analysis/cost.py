@@ -69,6 +69,10 @@ def _fvcore(row: Row) -> int:
     return _all(row) + 5 * row.norms
 
 
+def _fvcore_eval(row: Row) -> int:
+    return _all(row) + 2 * row.norms
+
+
 CONVENTIONS = {
     convention.name: convention
     for convention in (
@@ -78,6 +82,11 @@ CONVENTIONS = {
             "fvcore",
             "as fvcore 0.1.5 counts in training mode: all, and 5 per element of a batch norm",
             _fvcore,
+        ),
+        Convention(
+            "fvcore_eval",
+            "as fvcore counts in evaluation mode: all, and 2 per element of a batch norm",
+            _fvcore_eval,
         ),
     )
 }

@@ -35,6 +35,7 @@ class Count(StrEnum):
     ALL = "all"
     CONV = "conv"
     FVCORE = "fvcore"
+    FVCORE_EVAL = "fvcore_eval"
 
 
 def cost(
@@ -48,8 +49,9 @@ def cost(
             "--count",
             help="What counts. all: MACs of convolutions, linear layers and matrix products; "
             "conv: MACs of convolutions alone; fvcore: what fvcore 0.1.5 counts in training mode, "
-            "which is all plus 5 per element of a batch norm (in evaluation mode it adds 2, and "
-            "for an AdaptiveAvgPool2d, which our models replace by a mean, 1 per input element).",
+            "which is all plus 5 per element of a batch norm; fvcore_eval: in evaluation mode, plus 2 "
+            "(for an AdaptiveAvgPool2d, which our models replace by a mean, it adds 1 per input "
+            "element).",
         ),
     ] = Count.ALL,
 ) -> None:
@@ -86,7 +88,7 @@ def _table(found: Report) -> str:
         Column(found.per if found.per != "total" else "model", shrinks=True),
         Column("CxTxHxW"),
         Column("M params", RIGHT),
-        Column("G flops" if found.count == "fvcore" else "GMACs", RIGHT),
+        Column("G flops" if found.count.startswith("fvcore") else "GMACs", RIGHT),
         Column("MiB", RIGHT),
         Column("time", RIGHT),
         Column("space", RIGHT),
