@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stspec.cli.screen import RIGHT, Column, Paint, paint, short, table, width, write
+from stspec.cli.screen import Column, Paint, paint, table, width, write
 
 if TYPE_CHECKING:
     from stspec.compose.locate import Kind as Part
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     """What can be listed."""
 
-    SPECS = "specs"
-    FAMILIES = "families"
+    MODELS = "models"
     POLICIES = "policies"
     BACKBONES = "backbones"
     OPS = "ops"
@@ -33,58 +31,19 @@ def listing(
     kind: Annotated[
         Kind | None, typer.Argument(metavar="[KIND]", help="|".join(Kind), show_default=False)
     ] = None,
+    families: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FAMILY]...", help="Models of these, with all their variants."),
+    ] = None,
 ) -> None:
-    """List specs, families, policies, backbones, ops, recipes."""
-    kinds = [kind] if kind else list(Kind)
+    """List models by family, policies, backbones, ops, recipes."""
+    from stspec.cli.families import listed
+
+    if families and kind is not Kind.MODELS:
+        raise typer.BadParameter("families go with `stspec list models`")
     ink = paint()
-    write("\n\n".join(_LISTS[each](width(), ink) for each in kinds))
-
-
-def _specs(room: int, ink: Paint) -> str:
-    from stspec.compose import names
-
-    return _models("spec", [n for n in names("model") if not _is_family(n)], room, ink)
-
-
-def _families(room: int, ink: Paint) -> str:
-    from stspec.compose import find, names
-    from stspec.compose.locate import variant_names
-
-    families = [n for n in names("model") if _is_family(n)]
-    lines = [_models("family", families, room, ink), ""]
-    for name in families:
-        rows = variant_names(find("model", name))
-        if rows:
-            text = f"{name}_" + "{" + ", ".join(rows) + "}"
-            lines += textwrap.wrap(text, room, subsequent_indent=" " * (len(name) + 2))
-    return "\n".join(lines)
-
-
-def _is_family(name: str) -> bool:
-    from stspec.compose import find
-
-    return find("model", name).parent.name == "families"
-
-
-def _models(title: str, models: list[str], room: int, ink: Paint) -> str:
-    from stspec.network import load
-
-    rows = []
-    for name in models:
-        network = load(name)
-        facts = network.facts
-        clip = facts.input
-        macs = short(sum(facts.macs().values()), "MACs")
-        size = "x".join(map(str, clip.sizes[1:] if clip.is_trunk else clip.dims))
-        rows.append((name, network.spec.model.about or "", size, short(facts.params), macs))
-    columns = [
-        Column(title),
-        Column("about", shrinks=True),
-        Column("clip", RIGHT),
-        Column("params", RIGHT),
-        Column("cost", RIGHT),
-    ]
-    return table(columns, rows, room, ink)
+    lists = {Kind.MODELS: lambda room, ink: listed(families or [], room, ink), **_LISTS}
+    write("\n\n".join(lists[each](width(), ink) for each in ([kind] if kind else Kind)))
 
 
 def _policies(room: int, ink: Paint) -> str:
@@ -157,8 +116,6 @@ def _declared(title: str, rows: list[tuple[str, str, list[str]]], room: int, ink
 
 
 _LISTS: dict[Kind, Callable[[int, Paint], str]] = {
-    Kind.SPECS: _specs,
-    Kind.FAMILIES: _families,
     Kind.POLICIES: _policies,
     Kind.BACKBONES: _backbones,
     Kind.OPS: _ops,

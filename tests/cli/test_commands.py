@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stspec.cli.main import main
-from stspec.compose import index, names
+from stspec.compose import find, index, names
 from stspec.compose.locate import Kind
 from stspec.network import load
 
@@ -109,9 +109,7 @@ def test_cost_for_programs(capsys: Capture) -> None:
     assert value["total"]["macs"] == network.facts.macs()["convolution"]
 
 
-@pytest.mark.parametrize(
-    "kind", ["specs", "families", "policies", "backbones", "ops", "blocks", "heads"]
-)
+@pytest.mark.parametrize("kind", ["models", "policies", "backbones", "ops", "blocks", "heads"])
 def test_list_has_a_line_for_everything(kind: str, capsys: Capture) -> None:
     code, out, _ = run(capsys, "list", kind)
     assert code == 0
@@ -119,6 +117,22 @@ def test_list_has_a_line_for_everything(kind: str, capsys: Capture) -> None:
     folders: dict[str, Kind] = {"policies": "policy", "backbones": "backbone"}
     if kind in folders:
         assert len(out.splitlines()) == 2 + len(names(folders[kind]))
+
+
+def test_models_are_listed_by_family(capsys: Capture) -> None:
+    _, out, _ = run(capsys, "list", "models")
+    for name in names("model"):
+        if find("model", name).parent.name != "families":
+            assert f"\n{name} " in out
+    code, out, _ = run(capsys, "list", "models", "slowfast", "tsm")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines() if line}
+    assert "Feichtenhofer" in out
+    assert "64x224x224" in lines["slowfast_r101_16x8"]
+    assert {"slowfast_nln_r50_4x16", "tsm_resnet50_tp"} < lines.keys()
+    code, _, err = run(capsys, "list", "models", "slowfats")
+    assert (code, "did you mean" in err or "slowfast" in err) == (2, True)
+    assert run(capsys, "list", "ops", "tam")[0] == 2
 
 
 def test_list_shows_fields_where_there_is_room(
