@@ -50,8 +50,8 @@ def cost(
             help="What counts. all: MACs of convolutions, linear layers and matrix products; "
             "conv: MACs of convolutions alone; fvcore: what fvcore 0.1.5 counts in training mode, "
             "which is all plus 5 per element of a batch norm; fvcore_eval: in evaluation mode, "
-            "plus 2 (for an AdaptiveAvgPool2d, which our models replace by a mean, it adds 1 per input "
-            "element).",
+            "plus 2 (for an AdaptiveAvgPool2d, which our models replace by a mean, it adds 1 per "
+            "input element).",
         ),
     ] = Count.ALL,
 ) -> None:

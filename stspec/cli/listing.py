@@ -112,7 +112,9 @@ def _declared(title: str, rows: list[tuple[str, str, list[str]]], room: int, ink
             [Column(title), Column("about", shrinks=True)], [row[:2] for row in rows], room, ink
         )
     columns = [Column(title), Column("about"), Column("fields", shrinks=True)]
-    return table(columns, [(n, about, ", ".join(keys)) for n, about, keys in rows], room, ink)
+    half = room // 2 - 10
+    cells = [(n, textwrap.shorten(about, half, placeholder="…"), keys) for n, about, keys in rows]
+    return table(columns, [(n, about, ", ".join(keys)) for n, about, keys in cells], room, ink)
 
 
 _LISTS: dict[Kind, Callable[[int, Paint], str]] = {
