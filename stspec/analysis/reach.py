@@ -7,10 +7,12 @@ padding. Where values meet, the largest field counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Reach
+from stspec.ops.gate import Resize
+from stspec.ops.sample import FrameRepeat
 from stspec.passes.facts import Facts
 
 
@@ -77,14 +79,23 @@ def _scope(graph: Graph, inputs: Sequence[Field], prefix: str, fields: dict[str,
 def _node(node: Node, inputs: Sequence[Field], path: str, fields: dict[str, Field]) -> Field:
     if isinstance(node.body, Graph):
         return _scope(node.body, inputs, path + ".", fields)
+    if isinstance(node.body, Resize):
+        return _resized(*inputs)
     joined = inputs[0]
     for other in inputs[1:]:
         joined = joined.join(other)
     return through(joined, node.body)
 
 
+def _resized(x: Field, like: Field) -> Field:
+    """Return the field of a value at another's positions: its size, the other's step in space."""
+    return Field(x.time, Extent(x.space.size, like.space.stride))
+
+
 def through(field: Field, op: Op) -> Field:
     """Return the field behind an operator."""
+    if isinstance(op, FrameRepeat):
+        return replace(field, time=Extent(field.time.size, max(1, field.time.stride // op.times)))
     window = op.window()
     return Field(
         field.time.through(window.time, window.global_time),

@@ -19,11 +19,14 @@ from stspec.ops.adaptive import AdaptiveTemporalConv, GateShift, Interlace
 from stspec.ops.attention import SoftmaxAttention
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d
-from stspec.ops.join import PadChannels
+from stspec.ops.correlation import Correlation
+from stspec.ops.gate import Resize
+from stspec.ops.join import Chunk, PadChannels
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.plane import PlaneConv
 from stspec.ops.pool import Consensus, Pool2d, SpatialPool, TemporalPool
+from stspec.ops.sample import FrameDifferences, FrameRepeat, FrameSample
 from stspec.ops.squeeze import SqueezeExcite
 from stspec.ops.temporal import TemporalAggregation, TemporalConv, TemporalShift
 from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
@@ -112,6 +115,17 @@ def _activation(op: Any) -> str:
     return {"relu": "ReLU", "relu6": "ReLU6"}.get(op.kind, str(op.kind))
 
 
+def _frame_sample(op: Any) -> str:
+    start = f", from frame {op.start}" if op.start else ""
+    return f"one frame in {op.every}{start}"
+
+
+def _correlation(op: Any) -> str:
+    details = [f"{op.kernel}x{op.kernel} offsets"]
+    details += [f"{op.dilation} apart"] if op.dilation > 1 else []
+    return _with("correlation", details + ([f"{op.groups} groups"] if op.groups > 1 else []))
+
+
 _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     **HEAD_WORDS,
     Conv2d: _conv,
@@ -129,6 +143,12 @@ _WORDS: Mapping[type[Op], Callable[[Any], str]] = {
     Linear: lambda op: f"linear to {op.width}",
     Dropout: lambda op: f"dropout {op.p}",
     PadChannels: lambda op: "channels of zeros",
+    Chunk: lambda op: f"part {op.index + 1} of {op.parts} of the channels",
+    FrameSample: _frame_sample,
+    FrameRepeat: lambda op: f"frames {op.times} times",
+    FrameDifferences: lambda op: f"differences of {op.frames} frames",
+    Resize: lambda op: "resizing",
+    Correlation: _correlation,
     SpatialPool: lambda op: f"{op.reduce} over space",
     Consensus: lambda op: f"{op.reduce} over frames",
     SqueezeExcite: lambda op: "squeeze-excitation",

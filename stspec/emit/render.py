@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from stspec.emit.classes import POSITIONAL, ClassPlan, Planner
 from stspec.emit.construct import Instance, Member, layers_of
@@ -152,13 +153,22 @@ def _fit(head: str, text: str, tail: str) -> list[str]:
     if len(line) + len(tail) <= 100:
         return [line + tail]
     opening = _last_call(text)
-    if opening is None:
+    if opening is None or _is_chain(text):
         return [f"{pad}{head}(", f"{pad}{INDENT}{text}", f"{pad}){tail}"]
     return [
         f"{pad}{head}{text[: opening + 1]}",
         f"{pad}{INDENT}{text[opening + 1 : -1]}",
         f"{pad}){tail}",
     ]
+
+
+def _is_chain(text: str) -> bool:
+    """Tell whether a text is several calls of what calls gave, which read best unbroken."""
+    depth, links = 0, 0
+    for here, following in pairwise(text):
+        depth += {"(": 1, ")": -1}.get(here, 0)
+        links += depth == 0 and here + following == ")."
+    return links > 1
 
 
 def _last_call(text: str) -> int | None:
@@ -179,35 +189,35 @@ _ALIKE, _CLIMBING = 3, 4
 """Neighbours from which on a comprehension is shorter than a list."""
 
 
-def _rolled(calls: list[Call]) -> Iterable[Call | str]:
+def _rolled(calls: list[Call]) -> Iterable[Call]:
     """Write equal neighbours, and those of which one number climbs, as comprehensions."""
     at = 0
     while at < len(calls):
         rest = calls[at:]
         alike = next((n for n, call in enumerate(rest) if call != rest[0]), len(rest))
-        climbing, steps = _climbing(rest)
+        climbing, each = _climbing(rest)
         if alike >= _ALIKE:
-            yield f"*({rest[0].flat()} for _ in range({alike}))"
+            yield replace(rest[0], loop=f"_ in range({alike})")
         elif climbing >= _CLIMBING:
-            yield f"*({steps})"
+            yield each
         else:
             yield rest[0]
             climbing = alike = 1
         at += alike if alike >= _ALIKE else climbing
 
 
-def _climbing(calls: list[Call]) -> tuple[int, str]:
+def _climbing(calls: list[Call]) -> tuple[int, Call]:
     """Return how many calls differ in one number that climbs evenly, and the comprehension."""
     if len(calls) < _CLIMBING or calls[0].name != calls[1].name:
-        return 1, ""
+        return 1, calls[0]
     first = list(calls[0].args)
     differ = [i for i, (x, y) in enumerate(zip(first, calls[1].args, strict=False)) if x != y]
     if len(first) != len(calls[1].args) or len(differ) != 1:
-        return 1, ""
+        return 1, calls[0]
     index = differ[0]
     numbers = [str(call.args[index]) for call in calls[:2]]
     if not all(number.isdigit() for number in numbers):
-        return 1, ""
+        return 1, calls[0]
     start, step = int(numbers[0]), int(numbers[1]) - int(numbers[0])
     wanted = (
         Call(calls[0].name, [*first[:index], str(start + step * n), *first[index + 1 :]])
@@ -215,8 +225,8 @@ def _climbing(calls: list[Call]) -> tuple[int, str]:
     )
     count = next((n for n, (x, y) in enumerate(zip(calls, wanted, strict=True)) if x != y), None)
     length = len(calls) if count is None else count
-    one = Call(calls[0].name, [*first[:index], "n", *first[index + 1 :]]).flat()
-    return length, f"{one} for n in range({start}, {start + step * length}, {step})"
+    loop = f"n in range({start}, {start + step * length}, {step})"
+    return length, Call(calls[0].name, [*first[:index], "n", *first[index + 1 :]], loop=loop)
 
 
 def library(root: Instance, canonical: bool) -> list[Source]:

@@ -165,7 +165,7 @@ def _class(plan: ClassPlan, planner: Planner) -> ClassText:
 def _describe(plan: ClassPlan) -> str:
     """Return a class's docstring: what kind of thing it is and what was added to it."""
     kind = plan.first.graph.kind.replace("_", " ")
-    added = inserted(plan.first.graph)
+    inserted_in = inserted(plan.first.graph)
     names = {
         "conv unit": "Convolution, batch norm and ReLU",
         "inception": "Inception module",
@@ -175,10 +175,11 @@ def _describe(plan: ClassPlan) -> str:
         "padded basic": "Basic residual block with a shortcut padded by zeros",
         "bottleneck": "Bottleneck residual block",
         "downsample bottleneck": "Bottleneck residual block with a projected shortcut",
-        "multiscale bottleneck": "Bottleneck residual block with a cascade of 3x3 convolutions",
-        "downsample multiscale bottleneck": "Bottleneck residual block with parallel 3x3"
-        " convolutions and a projected shortcut",
-        "strided multiscale bottleneck": "Bottleneck residual block with parallel 3x3 convolutions",
+        "multiscale bottleneck": "Bottleneck with a cascade of 3x3 convolutions",
+        "downsample multiscale bottleneck": (
+            "Bottleneck with parallel 3x3s and a projected shortcut"
+        ),
+        "strided multiscale bottleneck": "Bottleneck with parallel 3x3 convolutions",
         "motion excitation": "Excites channels where neighbouring frames differ",
         "correlation block": "Correlation of reduced features with the previous frame's",
         "separable conv": "Spatial convolution, then a temporal one",
@@ -227,12 +228,26 @@ def _describe(plan: ClassPlan) -> str:
         "shift": "a temporal shift",
         "motion": "excitation by motion",
         "blend": "temporal convolutions",
-        "corr": "correlation with the previous frame",
+        "corr": "correlation",
     }
-    parts = [words.get(name, name) for name in added if name != "separable"]
-    text += f", with {' and '.join(parts)}" if parts else ""
-    separable = "separable" in added and "separable" not in kind
-    return text + (", separable over space and time" if separable else "") + "."
+    added = tuple(name for name in inserted_in if name != "separable")
+    separable = "separable" in inserted_in and "separable" not in kind
+    end = ", separable over space and time." if separable else "."
+    parts = [words.get(name, name) for name in added]
+    told = f"{text}, with {listing(parts)}{end}" if parts else text + end
+    # What is added by several rules is told by their names.
+    return told if len(told) <= LONGEST else f"{text}, with {listing(added)}{end}"
+
+
+LONGEST = 90
+"""Characters of a class's first line."""
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names as a list: TAM, a shift and a non-local block."""
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _let_classes_vary(model: ClassPlan) -> None:

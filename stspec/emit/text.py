@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WIDTH = 100
 INDENT = "    "
@@ -11,7 +11,7 @@ INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call whose arguments are texts or calls; ``star`` repeats it by a comprehension."""
+    """A call whose arguments are texts or calls; ``loop`` repeats it by a comprehension."""
 
     name: str
     args: Sequence[Call | str]
@@ -19,11 +19,13 @@ class Call:
     suffix: str = ""
     explode: bool = False
     """Whether every argument gets its own line however short they are."""
+    loop: str = ""
 
     def flat(self) -> str:
         """Return the call on one line."""
         inner = ", ".join(arg if isinstance(arg, str) else arg.flat() for arg in self.args)
-        return f"{self.prefix}{self.name}({inner}){self.suffix}"
+        one = f"{self.prefix}{self.name}({inner}){self.suffix}"
+        return f"*({one} for {self.loop})" if self.loop else one
 
     @property
     def must_break(self) -> bool:
@@ -39,6 +41,9 @@ def layout(head: str, call: Call | str, indent: int, tail: str = "") -> list[str
     flat = f"{pad}{head}{call.flat()}{tail}"
     if not call.must_break and len(flat) <= WIDTH:
         return [flat]
+    if call.loop:
+        one = layout("", replace(call, loop=""), indent + 1)
+        return [f"{pad}{head}*(", *one, f"{pad}{INDENT}for {call.loop}", f"{pad}){tail}"]
     opening, closing = f"{pad}{head}{call.prefix}{call.name}(", f"{pad}){call.suffix}{tail}"
     inner = INDENT * (indent + 1)
     joined = inner + ", ".join(a if isinstance(a, str) else a.flat() for a in call.args)
