@@ -34,6 +34,7 @@ from stspec.ops.pool import (
     TemporalAvgPool,
     TemporalMaxPool,
 )
+from stspec.ops.squeeze import SqueezeExcite
 from stspec.ops.temporal import TemporalAggregation, TemporalShift
 from stspec.ops.window import PositionMean, Positions, WindowPool
 
@@ -159,7 +160,13 @@ def _shift(op: TemporalShift, weights: Weights, x: list[Tensor]) -> Tensor:
     return out
 
 
-def _attention(op: Op, weights: Weights, x: list[Tensor]) -> Tensor:
+def _attention(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
+    runs = (value.tensor_split(op.groups, dim=2) for value in x)
+    parts = [_attended(op, weights, *run) for run in zip(*runs, strict=True)]
+    return torch.cat(parts, dim=2)
+
+
+def _attended(op: Op, weights: Weights, *x: Tensor) -> Tensor:
     theta, phi, g = (value.flatten(2) for value in x)
     if isinstance(op, ConcatenationAttention):
         first, second = weights.must("weight").chunk(2)
@@ -182,10 +189,18 @@ def _spatial(op: SpatialPool, weights: Weights, x: list[Tensor]) -> Tensor:
 
 
 def _windows(op: WindowPool, weights: Weights, x: list[Tensor]) -> Tensor:
-    sizes = zip((op.frames, op.height, op.width), x[0].shape[2:], strict=True)
-    for dim, (side, size) in enumerate(sizes, 2):
-        x = [x[0].unfold(dim, side or size, 1).mean(-1)]
+    for dim, own in enumerate((op.frames, op.height, op.width), 2):
+        size = x[0].shape[dim]
+        side = own or (min(op.side, size) if op.side is not None and dim > 2 else size)
+        x = [x[0].unfold(dim, side, 1).mean(-1)]
     return x[0]
+
+
+def _squeeze_excite(op: SqueezeExcite, weights: Weights, x: list[Tensor]) -> Tensor:
+    means = x[0].mean((2, 3, 4))
+    inner = F.linear(means, weights.must("fc1.weight").flatten(1), weights("fc1.bias")).relu()
+    gates = F.linear(inner, weights.must("fc2.weight").flatten(1), weights("fc2.bias")).sigmoid()
+    return torch.einsum("nctyx,nc->nctyx", x[0], gates)
 
 
 def _flatten(op: Flatten, weights: Weights, x: list[Tensor]) -> Tensor:
@@ -216,6 +231,7 @@ RULES: dict[type[Op], Rule] = {
     ConcatenationAttention: _attention,
     SpatialPool: _spatial,
     Consensus: _consensus,
+    SqueezeExcite: _squeeze_excite,
     WindowPool: _windows,
     Positions: lambda op, weights, x: x[0].flatten(2).transpose(1, 2),
     PositionMean: lambda op, weights, x: x[0].mean(1),
