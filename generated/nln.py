@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'nln'.
-math 193d378f7a4912ec, weights 6e146042c73eede3.
+math 13c3ff08c95acaa3, weights 6e146042c73eede3.
 """
 
 import torch
@@ -29,17 +29,18 @@ def to_positions(x: Tensor, frames: int) -> Tensor:
 class SoftmaxAttention(nn.Module):
     """y_i = sum_j softmax_j(scale * theta_i . phi_j) g_j, the (embedded) Gaussian."""
 
-    def __init__(self, frames: int, scale: float = 1.0) -> None:
+    def __init__(self, frames: int, scale: float = 1.0, key_frames: int | None = None) -> None:
         super().__init__()
         self.frames = frames
+        self.key_frames = key_frames or frames
         self.scale = scale
 
     def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
         """Join theta, phi and g; memory N*P*Q."""
         queries = to_positions(theta, self.frames)
-        keys = to_positions(phi, self.frames) * self.scale
+        keys = to_positions(phi, self.key_frames) * self.scale
         weights = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)  # (N, P, Q)
-        y = torch.bmm(weights, to_positions(g, self.frames))
+        y = torch.bmm(weights, to_positions(g, self.key_frames))
         return to_frames(y, theta.shape[2], theta.shape[3])
 
 

@@ -1,0 +1,260 @@
+"""ACTION-Net on ResNet50.
+
+Clip (N, 3, 8, 224, 224); 28.08 M parameters, 34.44 GMACs.
+Paper: Wang et al., ACTION-Net: Multipath Excitation for Action Recognition, CVPR 2021
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'action_resnet50'.
+math c32f123212d1177f, weights bf0f3d1e5c44a17a.
+"""
+
+# mypy: allow-untyped-calls
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalConv(nn.Module):
+    """Depth-wise convolution over an odd number of frames.
+
+    It starts as the identity or, with ``fold_div``, as a shift: the first 1/fold_div of the
+    channels come from the next frame, the second from the last.
+    """
+
+    def __init__(
+        self, channels: int, frames: int, kernel: int = 3, fold_div: int | None = None
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        fold = 0 if fold_div is None else channels // fold_div
+        taps = torch.full((channels,), kernel // 2)
+        taps[:fold] += 1
+        taps[fold : 2 * fold] -= 1
+        weight = F.one_hot(taps, kernel).view(channels, 1, kernel, 1, 1)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class MeanConv(nn.Module):
+    """3x3x3 convolution of the channels' mean."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(1, 1, 3, 3, 3))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, 1, H, W); frames outside the clip are zeros."""
+        mean = torch.unflatten(x.mean(1), 0, (-1, 1, self.frames))  # (N, 1, T, H, W)
+        return F.conv3d(mean, self.weight, padding=1).transpose(1, 2).flatten(0, 1)
+
+
+class DenseTemporalConv(nn.Module):
+    """Convolution over an odd number of frames across all channels, at random at first."""
+
+    def __init__(self, channels: int, frames: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.frames = frames
+        self.weight = nn.Parameter(torch.empty(channels, channels, kernel, 1, 1))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+def forward_difference(moved: Tensor, x: Tensor) -> Tensor:
+    """moved[t + 1] - x[t], zero in the last frame; all are clips (N, T, H, W, C)."""
+    return torch.cat((moved[:, 1:] - x[:, :-1], torch.zeros_like(x[:, :1])), 1)
+
+
+class ForwardDifference(nn.Module):
+    """What the next frame has that this one has not: moved[t + 1] - x[t]."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, moved: Tensor, x: Tensor) -> Tensor:
+        """(N*T, C, H, W), twice -> (N*T, C, H, W)."""
+        moved = torch.unflatten(moved, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        x = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        return forward_difference(moved, x).permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+
+class Excitation(nn.Module):
+    """Excitation: features weighed by gates that they make of themselves."""
+
+    def __init__(self, in_channels: int, inner: int) -> None:
+        super().__init__()
+        self.spatiotemporal = MeanConv(frames=8)
+        self.channel_squeeze = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
+        self.channel_conv = DenseTemporalConv(inner, frames=8)
+        self.channel_expand = nn.Conv2d(inner, in_channels, kernel_size=1, bias=False)
+        self.motion_squeeze = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
+        self.motion_bn = nn.BatchNorm2d(inner)
+        self.motion_conv = nn.Conv2d(
+            inner, inner, kernel_size=3, padding=1, groups=inner, bias=False
+        )
+        self.motion_difference = ForwardDifference(frames=8)
+        self.motion_expand = nn.Conv2d(inner, in_channels, kernel_size=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spatiotemporal = self.spatiotemporal(x)
+        channel = x.mean((-2, -1), keepdim=True)
+        channel = self.channel_squeeze(channel)
+        channel = F.relu(self.channel_conv(channel), inplace=True)
+        channel = self.channel_expand(channel)
+        motion = self.motion_bn(self.motion_squeeze(x))
+        moved = self.motion_conv(motion)
+        motion = self.motion_difference(moved, motion)
+        motion = motion.mean((-2, -1), keepdim=True)
+        motion = self.motion_expand(motion)
+        out: Tensor = x * (
+            torch.sigmoid(spatiotemporal) + torch.sigmoid(channel) + torch.sigmoid(motion) + 3.0
+        )
+        return out
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut, with a temporal shift and excitation."""
+
+    def __init__(self, in_channels: int, width: int, inner: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, 4 * width, kernel_size=1, stride=stride, bias=False),
+            nn.BatchNorm2d(4 * width),
+        )
+        self.shift = TemporalConv(in_channels, frames=8, fold_div=8)
+        self.excitation = Excitation(in_channels, inner=inner)
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = self.shift(x)
+        x = self.excitation(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block, with a temporal shift and excitation."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.shift = TemporalConv(4 * width, frames=8, fold_div=8)
+        self.excitation = Excitation(4 * width, inner=inner)
+        self.conv1 = nn.Conv2d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.shift(x)
+        y = self.excitation(y)
+        y = F.relu(self.bn1(self.conv1(y)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class ACTIONResNet50(nn.Module):
+    """ACTION for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 174) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(
+            DownsampleBottleneck(64, 64, inner=4),
+            Bottleneck(64, inner=16),
+            Bottleneck(64, inner=16),
+        )
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, inner=16, stride=2),
+            *(Bottleneck(128, inner=32) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, inner=32, stride=2),
+            *(Bottleneck(256, inner=64) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, inner=64, stride=2),
+            Bottleneck(512, inner=128),
+            Bottleneck(512, inner=128),
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
+        x = self.maxpool(x)  # (N*8, 64, 56, 56)
+        x = self.layer1(x)  # (N*8, 256, 56, 56)
+        x = self.layer2(x)  # (N*8, 512, 28, 28)
+        x = self.layer3(x)  # (N*8, 1024, 14, 14)
+        x = self.layer4(x)  # (N*8, 2048, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 2048)
+        x = self.dropout(x)  # (N*8, 2048)
+        x = self.fc(x)  # (N*8, 174)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 174)

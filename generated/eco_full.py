@@ -1,0 +1,247 @@
+"""ECO, BNInception on frames beside ECO Lite's volume, which starts in its third stage; 16 frames.
+
+Clip (N, 3, 16, 224, 224); 47.50 M parameters, 64.41 GMACs.
+Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video Understanding,
+    ECCV 2018
+Paper: Wang et al., Temporal Segment Networks, ECCV 2016
+Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'eco_full'.
+math c550dd375e22f270, weights 65c115b8a86445e0.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def unfold_time(frames: Tensor, length: int) -> Tensor:
+    """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
+    return torch.unflatten(frames, 0, (-1, length)).transpose(1, 2)
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size=kernel, stride=stride, padding=kernel // 2
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class PreactivationBasic(nn.Module):
+    """Residual block, norms first."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm3d(in_channels)
+        self.conv1 = nn.Conv3d(in_channels, in_channels, kernel_size=3, padding=1)
+        self.bn2 = nn.BatchNorm3d(in_channels)
+        self.conv2 = nn.Conv3d(in_channels, in_channels, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(x), inplace=True)
+        y = F.relu(self.bn2(self.conv1(y)), inplace=True)
+        y = self.conv2(y)
+        out: Tensor = y + x
+        return out
+
+
+class DownsamplePreactivationBasic(nn.Module):
+    """Residual block, norms first, its shortcut projected."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm3d(in_channels)
+        self.downsample = nn.Sequential(
+            nn.Conv3d(in_channels, width, kernel_size=3, stride=2, padding=1)
+        )
+        self.conv1 = nn.Conv3d(in_channels, width, kernel_size=3, stride=2, padding=1)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(x), inplace=True)
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn2(self.conv1(x)), inplace=True)
+        x = self.conv2(x)
+        out: Tensor = x + shortcut
+        return out
+
+
+class Inception(nn.Module):
+    """Inception module."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        branch1: int,
+        reduce2: int,
+        branch2: int,
+        reduce3: int,
+        branch3: int,
+        branch4: int,
+    ) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit(in_channels, branch1, kernel=1)
+        self.branch2 = nn.Sequential(
+            ConvUnit(in_channels, reduce2, kernel=1), ConvUnit(reduce2, branch2, kernel=3)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit(in_channels, reduce3, kernel=1),
+            ConvUnit(reduce3, branch3, kernel=3),
+            ConvUnit(branch3, branch3, kernel=3),
+        )
+        self.branch4 = nn.Sequential(
+            nn.AvgPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            ConvUnit(in_channels, branch4, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch1, branch2, branch3, branch4], dim=1)
+
+
+class DownsampleInception(nn.Module):
+    """Inception module that halves the resolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch2 = nn.Sequential(
+            ConvUnit(608, 128, kernel=1), ConvUnit(128, 192, kernel=3, stride=2)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit(608, 192, kernel=1),
+            ConvUnit(192, 256, kernel=3),
+            ConvUnit(256, 256, kernel=3, stride=2),
+        )
+        self.branch4 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch2, branch3, branch4], dim=1)
+
+
+class Inception2(nn.Module):
+    """Inception module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit(1024, 352, kernel=1)
+        self.branch2 = nn.Sequential(ConvUnit(1024, 192, kernel=1), ConvUnit(192, 320, kernel=3))
+        self.branch3 = nn.Sequential(
+            ConvUnit(1024, 192, kernel=1),
+            ConvUnit(192, 224, kernel=3),
+            ConvUnit(224, 224, kernel=3),
+        )
+        self.branch4 = nn.Sequential(
+            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            ConvUnit(1024, 128, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch1, branch2, branch3, branch4], dim=1)
+
+
+class ECOFull(nn.Module):
+    """ECO for clips of 16 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = ConvUnit(3, 64, kernel=7, stride=2)
+        self.maxpool1 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.conv2 = ConvUnit(64, 64, kernel=1)
+        self.conv3 = ConvUnit(64, 192, kernel=3)
+        self.maxpool2 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.inception3a = Inception(192, 64, 64, 64, 64, 96, 32)
+        self.inception3b = Inception(256, 64, 64, 96, 64, 96, 64)
+        self.inception3c = nn.Sequential(
+            ConvUnit(320, 128, kernel=1), ConvUnit(128, 160, kernel=3, stride=2)
+        )
+        self.volume_reduce = ConvUnit(320, 64, kernel=1)
+        self.volume_mid = ConvUnit(64, 96, kernel=3)
+        self.inception3c_double1 = ConvUnit(96, 96, kernel=3, stride=2)
+        self.pooled_pool = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.inception4a = Inception(576, 224, 64, 96, 96, 128, 128)
+        self.inception4b = Inception(576, 192, 96, 128, 96, 128, 128)
+        self.inception4c = Inception(576, 160, 128, 160, 128, 160, 128)
+        self.inception4d = Inception(608, 96, 128, 192, 160, 192, 128)
+        self.inception4e = DownsampleInception()
+        self.inception5a = Inception(1056, 352, 192, 320, 160, 224, 128)
+        self.inception5b = Inception2()
+        self.volume_conv = nn.Conv3d(96, 128, kernel_size=3, padding=1)
+        self.volume_res3 = nn.Sequential(PreactivationBasic(128))
+        self.volume_res4 = nn.Sequential(
+            DownsamplePreactivationBasic(128, 256), PreactivationBasic(256)
+        )
+        self.volume_res5 = nn.Sequential(
+            DownsamplePreactivationBasic(256, 512), PreactivationBasic(512)
+        )
+        self.volume_norm = nn.BatchNorm3d(512)
+        self.dropout = nn.Dropout(0.3)
+        self.fc = nn.Linear(1536, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+            elif type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*16, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x)  # (N*16, 64, 112, 112)
+        x = self.maxpool1(x)  # (N*16, 64, 56, 56)
+        x = self.conv2(x)  # (N*16, 64, 56, 56)
+        x = self.conv3(x)  # (N*16, 192, 56, 56)
+        x = self.maxpool2(x)  # (N*16, 192, 28, 28)
+        x = self.inception3a(x)  # (N*16, 256, 28, 28)
+        x = self.inception3b(x)  # (N*16, 320, 28, 28)
+        y = self.inception3c(x)  # (N*16, 160, 14, 14)
+        volume = self.volume_reduce(x)  # (N*16, 64, 28, 28)
+        volume = self.volume_mid(volume)  # (N*16, 96, 28, 28)
+        inception3c_double = self.inception3c_double1(volume)  # (N*16, 96, 14, 14)
+        y = torch.cat([y, inception3c_double], dim=1)  # (N*16, 256, 14, 14)
+        pooled = self.pooled_pool(x)  # (N*16, 320, 14, 14)
+        x = torch.cat([y, pooled], dim=1)  # (N*16, 576, 14, 14)
+        x = self.inception4a(x)  # (N*16, 576, 14, 14)
+        x = self.inception4b(x)  # (N*16, 576, 14, 14)
+        x = self.inception4c(x)  # (N*16, 608, 14, 14)
+        x = self.inception4d(x)  # (N*16, 608, 14, 14)
+        x = self.inception4e(x)  # (N*16, 1056, 7, 7)
+        x = self.inception5a(x)  # (N*16, 1024, 7, 7)
+        x = self.inception5b(x)  # (N*16, 1024, 7, 7)
+        volume = self.volume_conv(unfold_time(volume, 16))  # (N, 128, 16, 28, 28)
+        volume = self.volume_res3(volume)  # (N, 128, 16, 28, 28)
+        volume = self.volume_res4(volume)  # (N, 256, 8, 14, 14)
+        volume = F.relu(
+            self.volume_norm(self.volume_res5(volume)), inplace=True
+        )  # (N, 512, 4, 7, 7)
+        x = x.mean((-2, -1))  # (N*16, 1024)
+        consensus = torch.unflatten(x, 0, (-1, 16)).mean(1)  # (N, 1024)
+        x = volume.mean((-2, -1)).transpose(1, 2)  # (N, 4, 512)
+        consensus2 = torch.mean(x, 1)  # (N, 512)
+        x = torch.cat([consensus, consensus2], dim=1)  # (N, 1536)
+        x = self.dropout(x)  # (N, 1536)
+        out: Tensor = self.fc(x)  # (N, 400)
+        return out  # (N, 400)

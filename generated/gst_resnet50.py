@@ -1,0 +1,164 @@
+"""GST on ResNet50, each of its groups reading half of the channels.
+
+Clip (N, 3, 8, 224, 224); 21.04 M parameters, 29.00 GMACs.
+Paper: Luo and Yuille, Grouped Spatial-Temporal Aggregation, ICCV 2019
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'gst_resnet50'.
+math 2b61de5871ffd486, weights 22ea3286c22704b7.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SpatiotemporalGroups(nn.Module):
+    """Spatial and spatio-temporal convolution side by side."""
+
+    def __init__(
+        self, spatial_in_channels: int, spatial: int, temporal: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.spatial = nn.Conv3d(
+            spatial_in_channels,
+            spatial,
+            kernel_size=(1, 3, 3),
+            stride=(1, stride, stride),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.temporal = nn.Conv3d(
+            spatial_in_channels,
+            temporal,
+            kernel_size=3,
+            stride=(1, stride, stride),
+            padding=1,
+            bias=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.chunk(2, 1)[0]
+        x = x.chunk(2, 1)[1]
+        spatial = self.spatial(y)
+        temporal = self.temporal(x)
+        return torch.cat([spatial, temporal], dim=1)
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut, with groups."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        spatial_in_channels: int,
+        spatial: int,
+        temporal: int,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(
+                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
+            ),
+            nn.BatchNorm3d(4 * width),
+        )
+        self.conv1 = nn.Conv3d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = SpatiotemporalGroups(
+            spatial_in_channels=spatial_in_channels,
+            spatial=spatial,
+            temporal=temporal,
+            stride=stride,
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block, with groups."""
+
+    def __init__(self, width: int, spatial_in_channels: int, spatial: int, temporal: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = SpatiotemporalGroups(
+            spatial_in_channels=spatial_in_channels, spatial=spatial, temporal=temporal
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class GSTResNet50(nn.Module):
+    """GST for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 174) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.layer1 = nn.Sequential(
+            DownsampleBottleneck(64, 64, spatial_in_channels=32, spatial=48, temporal=16),
+            Bottleneck(64, spatial_in_channels=32, spatial=48, temporal=16),
+            Bottleneck(64, spatial_in_channels=32, spatial=48, temporal=16),
+        )
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(
+                256, 128, spatial_in_channels=64, spatial=96, temporal=32, stride=2
+            ),
+            *(Bottleneck(128, spatial_in_channels=64, spatial=96, temporal=32) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(
+                512, 256, spatial_in_channels=128, spatial=192, temporal=64, stride=2
+            ),
+            *(Bottleneck(256, spatial_in_channels=128, spatial=192, temporal=64) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(
+                1024, 512, spatial_in_channels=256, spatial=384, temporal=128, stride=2
+            ),
+            Bottleneck(512, spatial_in_channels=256, spatial=384, temporal=128),
+            Bottleneck(512, spatial_in_channels=256, spatial=384, temporal=128),
+        )
+        self.dropout = nn.Dropout(0.3)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 8, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 8, 56, 56)
+        x = self.layer1(x)  # (N, 256, 8, 56, 56)
+        x = self.layer2(x)  # (N, 512, 8, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 8, 14, 14)
+        x = self.layer4(x)  # (N, 2048, 8, 7, 7)
+        x = x.mean((-2, -1)).transpose(1, 2)  # (N, 8, 2048)
+        x = self.dropout(x)  # (N, 8, 2048)
+        x = self.fc(x)  # (N, 8, 174)
+        return torch.mean(x, 1)  # (N, 174)

@@ -1,0 +1,245 @@
+"""I3D on ResNet50 with non-local blocks, 8 frames with a stride of 8.
+
+Clip (N, 3, 8, 224, 224); 35.40 M parameters, 36.54 GMACs.
+Paper: Wang et al., Non-local Neural Networks, CVPR 2018
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'i3d_nln_r50_8x8'.
+math 450ec97659931e5d, weights e37b745fa2d07dcb.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def fold_time(clip: Tensor) -> Tensor:
+    """Fold time into the batch: (N, C, T, H, W) to (N*T, C, H, W)."""
+    return clip.transpose(1, 2).flatten(0, 1)
+
+
+def unfold_time(frames: Tensor, length: int) -> Tensor:
+    """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
+    return torch.unflatten(frames, 0, (-1, length)).transpose(1, 2)
+
+
+def to_frames(x: Tensor, height: int, width: int) -> Tensor:
+    """(N, T*H*W, C) -> (N*T, C, H, W)."""
+    return x.reshape(-1, height, width, x.shape[2]).permute(0, 3, 1, 2)
+
+
+def to_positions(x: Tensor, frames: int) -> Tensor:
+    """(N*T, C, H, W) -> (N, T*H*W, C)."""
+    clips: Tensor = torch.unflatten(x, 0, (-1, frames)).permute(0, 1, 3, 4, 2)
+    return clips.flatten(1, 3)
+
+
+class SoftmaxAttention(nn.Module):
+    """y_i = sum_j softmax_j(scale * theta_i . phi_j) g_j, the (embedded) Gaussian."""
+
+    def __init__(self, frames: int, scale: float = 1.0, key_frames: int | None = None) -> None:
+        super().__init__()
+        self.frames = frames
+        self.key_frames = key_frames or frames
+        self.scale = scale
+
+    def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
+        """Join theta, phi and g; memory N*P*Q."""
+        queries = to_positions(theta, self.frames)
+        keys = to_positions(phi, self.key_frames) * self.scale
+        weights = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)  # (N, P, Q)
+        y = torch.bmm(weights, to_positions(g, self.key_frames))
+        return to_frames(y, theta.shape[2], theta.shape[3])
+
+
+class WindowPool(nn.Module):
+    """Average over every window of t frames, height h and width w: stride 1, no padding."""
+
+    def __init__(self, window: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T - t + 1, H - h + 1, W - w + 1)."""
+        # A mean over views runs in every dtype; avg_pool3d knows no bfloat16 on CPU.
+        for axis, size in enumerate(self.window, start=2):
+            x = x.unfold(axis, size, 1)
+        return x.mean((-3, -2, -1))
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut."""
+
+    def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(
+                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
+            ),
+            nn.BatchNorm3d(4 * width),
+        )
+        self.conv1 = nn.Conv3d(
+            in_channels,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(
+            width,
+            width,
+            kernel_size=(1, 3, 3),
+            stride=(1, stride, stride),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block."""
+
+    def __init__(self, width: int, kernel_t: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            4 * width,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class NonLocal(nn.Module):
+    """Non-local block: every position attends to all positions of the clip."""
+
+    def __init__(self, in_channels: int, inner: int, scale: float) -> None:
+        super().__init__()
+        self.theta = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.pool = nn.MaxPool2d(kernel_size=2)
+        self.phi = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.g = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.attention = SoftmaxAttention(frames=4, scale=scale)
+        self.out = nn.Conv2d(inner, in_channels, kernel_size=1)
+        self.bn = nn.BatchNorm2d(in_channels)
+        nn.init.zeros_(self.bn.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        theta = self.theta(x)
+        source = self.pool(x)
+        phi = self.phi(source)
+        g = self.g(source)
+        y = self.attention(theta, phi, g)
+        y = self.bn(self.out(y))
+        out: Tensor = x + y
+        return out
+
+
+class NonLocalBottleneck(nn.Module):
+    """Bottleneck residual block, with a non-local block."""
+
+    def __init__(self, width: int, scale: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+        self.nl = NonLocal(4 * width, inner=2 * width, scale=scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        x = F.relu(y + x, inplace=True)
+        x = self.nl(fold_time(x))
+        return unfold_time(x, 4)
+
+
+class I3dNlnR508x8(nn.Module):
+    """I3D NLN for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.layer1 = nn.Sequential(
+            DownsampleBottleneck(64, 64, kernel_t=3),
+            Bottleneck(64, kernel_t=3),
+            Bottleneck(64, kernel_t=3),
+        )
+        self.t_pool1 = nn.MaxPool3d(kernel_size=(2, 1, 1))
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, kernel_t=3, stride=2),
+            NonLocalBottleneck(128, scale=0.0625),
+            Bottleneck(128, kernel_t=3),
+            NonLocalBottleneck(128, scale=0.0625),
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, kernel_t=3, stride=2),
+            NonLocalBottleneck(256, scale=0.04419417382415922),
+            Bottleneck(256, kernel_t=3),
+            NonLocalBottleneck(256, scale=0.04419417382415922),
+            Bottleneck(256, kernel_t=3),
+            NonLocalBottleneck(256, scale=0.04419417382415922),
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, kernel_t=1, stride=2),
+            Bottleneck(512, kernel_t=3),
+            Bottleneck(512, kernel_t=1),
+        )
+        self.head_pool = WindowPool((4, 7, 7))
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+            elif type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 8, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 8, 56, 56)
+        x = self.layer1(x)  # (N, 256, 8, 56, 56)
+        x = self.t_pool1(x)  # (N, 256, 4, 56, 56)
+        x = self.layer2(x)  # (N, 512, 4, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 4, 14, 14)
+        x = self.layer4(x)  # (N, 2048, 4, 7, 7)
+        x = self.head_pool(x)  # (N, 2048, 1, 1, 1)
+        x = x.flatten(2).transpose(1, 2)  # (N, 1, 2048)
+        x = self.dropout(x)  # (N, 1, 2048)
+        x = self.fc(x)  # (N, 1, 400)
+        return torch.mean(x, 1)  # (N, 400)

@@ -1,0 +1,126 @@
+"""ip-CSN, channel-separated bottlenecks; ResNet152 by default.
+
+Clip (N, 3, 32, 224, 224); 33.02 M parameters, 83.29 GMACs.
+Paper: Tran et al., Video Classification with Channel-Separated Convolutional Networks, ICCV
+    2019
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'ip_csn'.
+math ff5565ecbfd21dfe, weights 7618c4ac682068cf.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelSeparated(nn.Module):
+    """Convolution over channels, then one of each channel's positions."""
+
+    def __init__(self, in_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.pointwise = nn.Conv3d(in_channels, in_channels, kernel_size=1, bias=False)
+        self.bn = nn.BatchNorm3d(in_channels, eps=0.001)
+        self.depthwise = nn.Conv3d(
+            in_channels,
+            in_channels,
+            kernel_size=3,
+            stride=stride,
+            padding=1,
+            groups=in_channels,
+            bias=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.pointwise(x))
+        out: Tensor = self.depthwise(x)
+        return out
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut."""
+
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(in_channels, 4 * width, kernel_size=1, stride=stride, bias=False),
+            nn.BatchNorm3d(4 * width, eps=0.001),
+        )
+        self.conv1 = nn.Conv3d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width, eps=0.001)
+        self.conv2 = ChannelSeparated(width, stride=stride)
+        self.bn2 = nn.BatchNorm3d(width, eps=0.001)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width, eps=0.001)
+        self.conv2 = ChannelSeparated(width)
+        self.bn2 = nn.BatchNorm3d(width, eps=0.001)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class IpCsn(nn.Module):
+    """ip-CSN for clips of 32 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64, eps=0.001)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.layer1 = nn.Sequential(DownsampleBottleneck(64, 64), Bottleneck(64), Bottleneck(64))
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, stride=2), *(Bottleneck(128) for _ in range(7))
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, stride=2), *(Bottleneck(256) for _ in range(35))
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, stride=2), Bottleneck(512), Bottleneck(512)
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 32, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 32, 56, 56)
+        x = self.layer1(x)  # (N, 256, 32, 56, 56)
+        x = self.layer2(x)  # (N, 512, 16, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 8, 14, 14)
+        x = self.layer4(x)  # (N, 2048, 4, 7, 7)
+        x = x.mean((-2, -1)).transpose(1, 2)  # (N, 4, 2048)
+        x = torch.mean(x, 1)  # (N, 2048)
+        x = self.dropout(x)  # (N, 2048)
+        out: Tensor = self.fc(x)  # (N, 400)
+        return out  # (N, 400)

@@ -1,0 +1,135 @@
+"""R(2+1)D, spatial, then temporal convolutions; ResNet18 by default.
+
+Clip (N, 3, 16, 112, 112); 33.37 M parameters, 41.50 GMACs.
+Paper: Tran et al., A Closer Look at Spatiotemporal Convolutions, CVPR 2018
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'r2plus1d'.
+math d7f0df2abf0bd1cf, weights fc3bc5bfe915a1cb.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Basic(nn.Module):
+    """Basic residual block, separable over space and time."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            in_channels, out_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(out_channels, eps=0.001)
+        self.conv1_t = nn.Conv3d(
+            out_channels, in_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
+        )
+        self.bn1_t = nn.BatchNorm3d(in_channels, eps=0.001)
+        self.conv2 = nn.Conv3d(
+            in_channels, out_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
+        )
+        self.bn2 = nn.BatchNorm3d(out_channels, eps=0.001)
+        self.conv2_t = nn.Conv3d(
+            out_channels, in_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
+        )
+        self.bn2_t = nn.BatchNorm3d(in_channels, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn1_t(self.conv1_t(y)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn2_t(self.conv2_t(y))
+        return F.relu(y + x, inplace=True)
+
+
+class DownsampleBasic(nn.Module):
+    """Basic residual block with a projected shortcut, separable over space and time."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int, conv2_out_channels: int
+    ) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(in_channels, width, kernel_size=1, stride=2, bias=False),
+            nn.BatchNorm3d(width, eps=0.001),
+        )
+        self.conv1 = nn.Conv3d(
+            in_channels,
+            out_channels,
+            kernel_size=(1, 3, 3),
+            stride=(1, 2, 2),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(out_channels, eps=0.001)
+        self.conv1_t = nn.Conv3d(
+            out_channels,
+            width,
+            kernel_size=(3, 1, 1),
+            stride=(2, 1, 1),
+            padding=(1, 0, 0),
+            bias=False,
+        )
+        self.bn1_t = nn.BatchNorm3d(width, eps=0.001)
+        self.conv2 = nn.Conv3d(
+            width, conv2_out_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
+        )
+        self.bn2 = nn.BatchNorm3d(conv2_out_channels, eps=0.001)
+        self.conv2_t = nn.Conv3d(
+            conv2_out_channels, width, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
+        )
+        self.bn2_t = nn.BatchNorm3d(width, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn1_t(self.conv1_t(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn2_t(self.conv2_t(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class R2plus1d(nn.Module):
+    """R(2+1)D for clips of 16 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 45, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(45, eps=0.001)
+        self.conv1_t = nn.Conv3d(45, 64, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.bn1_t = nn.BatchNorm3d(64, eps=0.001)
+        self.layer1 = nn.Sequential(Basic(64, 144), Basic(64, 144))
+        self.layer2 = nn.Sequential(
+            DownsampleBasic(64, 230, 128, conv2_out_channels=288), Basic(128, 288)
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBasic(128, 460, 256, conv2_out_channels=576), Basic(256, 576)
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBasic(256, 921, 512, conv2_out_channels=1152), Basic(512, 1152)
+        )
+        self.fc = nn.Linear(512, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 45, 16, 56, 56)
+        x = F.relu(self.bn1_t(self.conv1_t(x)), inplace=True)  # (N, 64, 16, 56, 56)
+        x = self.layer1(x)  # (N, 64, 16, 56, 56)
+        x = self.layer2(x)  # (N, 128, 8, 28, 28)
+        x = self.layer3(x)  # (N, 256, 4, 14, 14)
+        x = self.layer4(x)  # (N, 512, 2, 7, 7)
+        x = x.mean((-2, -1)).transpose(1, 2)  # (N, 2, 512)
+        x = torch.mean(x, 1)  # (N, 512)
+        out: Tensor = self.fc(x)  # (N, 400)
+        return out  # (N, 400)

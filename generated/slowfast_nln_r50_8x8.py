@@ -1,0 +1,314 @@
+"""SlowFast with ResNet50 and non-local blocks, 8 frames beside 32.
+
+Clip (N, 3, 32, 224, 224); 41.84 M parameters, 72.23 GMACs.
+Paper: Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019
+Paper: Wang et al., Non-local Neural Networks, CVPR 2018
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'slowfast_nln_r50_8x8'.
+math 515e4dac6795e35a, weights 3b6fdf2ec94dd771.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def fold_time(clip: Tensor) -> Tensor:
+    """Fold time into the batch: (N, C, T, H, W) to (N*T, C, H, W)."""
+    return clip.transpose(1, 2).flatten(0, 1)
+
+
+def unfold_time(frames: Tensor, length: int) -> Tensor:
+    """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
+    return torch.unflatten(frames, 0, (-1, length)).transpose(1, 2)
+
+
+def to_frames(x: Tensor, height: int, width: int) -> Tensor:
+    """(N, T*H*W, C) -> (N*T, C, H, W)."""
+    return x.reshape(-1, height, width, x.shape[2]).permute(0, 3, 1, 2)
+
+
+def to_positions(x: Tensor, frames: int) -> Tensor:
+    """(N*T, C, H, W) -> (N, T*H*W, C)."""
+    clips: Tensor = torch.unflatten(x, 0, (-1, frames)).permute(0, 1, 3, 4, 2)
+    return clips.flatten(1, 3)
+
+
+class SoftmaxAttention(nn.Module):
+    """y_i = sum_j softmax_j(scale * theta_i . phi_j) g_j, the (embedded) Gaussian."""
+
+    def __init__(self, frames: int, scale: float = 1.0, key_frames: int | None = None) -> None:
+        super().__init__()
+        self.frames = frames
+        self.key_frames = key_frames or frames
+        self.scale = scale
+
+    def forward(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
+        """Join theta, phi and g; memory N*P*Q."""
+        queries = to_positions(theta, self.frames)
+        keys = to_positions(phi, self.key_frames) * self.scale
+        weights = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)  # (N, P, Q)
+        y = torch.bmm(weights, to_positions(g, self.key_frames))
+        return to_frames(y, theta.shape[2], theta.shape[3])
+
+
+class WindowPool(nn.Module):
+    """Average over every window of t frames, height h and width w: stride 1, no padding."""
+
+    def __init__(self, window: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T - t + 1, H - h + 1, W - w + 1)."""
+        # A mean over views runs in every dtype; avg_pool3d knows no bfloat16 on CPU.
+        for axis, size in enumerate(self.window, start=2):
+            x = x.unfold(axis, size, 1)
+        return x.mean((-3, -2, -1))
+
+
+class TemporalLateral(nn.Module):
+    """Temporal lateral."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(
+            in_channels,
+            out_channels,
+            kernel_size=(5, 1, 1),
+            stride=(4, 1, 1),
+            padding=(2, 0, 0),
+            bias=False,
+        )
+        self.bn = nn.BatchNorm3d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut."""
+
+    def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(
+                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
+            ),
+            nn.BatchNorm3d(4 * width),
+        )
+        self.conv1 = nn.Conv3d(
+            in_channels,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(
+            width,
+            width,
+            kernel_size=(1, 3, 3),
+            stride=(1, stride, stride),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block."""
+
+    def __init__(self, width: int, kernel_t: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            4 * width,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class NonLocal(nn.Module):
+    """Non-local block: every position attends to all positions of the clip."""
+
+    def __init__(self, in_channels: int, inner: int, scale: float) -> None:
+        super().__init__()
+        self.theta = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.pool = nn.MaxPool2d(kernel_size=2)
+        self.phi = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.g = nn.Conv2d(in_channels, inner, kernel_size=1)
+        self.attention = SoftmaxAttention(frames=8, scale=scale)
+        self.out = nn.Conv2d(inner, in_channels, kernel_size=1)
+        self.bn = nn.BatchNorm2d(in_channels)
+        nn.init.zeros_(self.bn.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        theta = self.theta(x)
+        source = self.pool(x)
+        phi = self.phi(source)
+        g = self.g(source)
+        y = self.attention(theta, phi, g)
+        y = self.bn(self.out(y))
+        out: Tensor = x + y
+        return out
+
+
+class NonLocalBottleneck(nn.Module):
+    """Bottleneck residual block, with a non-local block."""
+
+    def __init__(self, width: int, kernel_t: int, scale: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            4 * width,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+        self.nl = NonLocal(4 * width, inner=2 * width, scale=scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        x = F.relu(y + x, inplace=True)
+        x = self.nl(fold_time(x))
+        return unfold_time(x, 8)
+
+
+class SlowFastNlnR508x8(nn.Module):
+    """SlowFast for clips of 32 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.fast_conv1 = nn.Conv3d(
+            3, 8, kernel_size=(5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False
+        )
+        self.fast_bn1 = nn.BatchNorm3d(8)
+        self.fast_maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.fusion1 = TemporalLateral(8, 16)
+        self.layer1 = nn.Sequential(
+            DownsampleBottleneck(80, 64, kernel_t=1),
+            Bottleneck(64, kernel_t=1),
+            Bottleneck(64, kernel_t=1),
+        )
+        self.fast_layer1 = nn.Sequential(
+            DownsampleBottleneck(8, 8, kernel_t=3),
+            Bottleneck(8, kernel_t=3),
+            Bottleneck(8, kernel_t=3),
+        )
+        self.fusion2 = TemporalLateral(32, 64)
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(320, 128, kernel_t=1, stride=2),
+            NonLocalBottleneck(128, kernel_t=1, scale=0.0625),
+            Bottleneck(128, kernel_t=1),
+            NonLocalBottleneck(128, kernel_t=1, scale=0.0625),
+        )
+        self.fast_layer2 = nn.Sequential(
+            DownsampleBottleneck(32, 16, kernel_t=3, stride=2),
+            *(Bottleneck(16, kernel_t=3) for _ in range(3)),
+        )
+        self.fusion3 = TemporalLateral(64, 128)
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(640, 256, kernel_t=3, stride=2),
+            NonLocalBottleneck(256, kernel_t=3, scale=0.04419417382415922),
+            Bottleneck(256, kernel_t=3),
+            NonLocalBottleneck(256, kernel_t=3, scale=0.04419417382415922),
+            Bottleneck(256, kernel_t=3),
+            NonLocalBottleneck(256, kernel_t=3, scale=0.04419417382415922),
+        )
+        self.fast_layer3 = nn.Sequential(
+            DownsampleBottleneck(64, 32, kernel_t=3, stride=2),
+            *(Bottleneck(32, kernel_t=3) for _ in range(5)),
+        )
+        self.fusion4 = TemporalLateral(128, 256)
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1280, 512, kernel_t=3, stride=2),
+            Bottleneck(512, kernel_t=3),
+            Bottleneck(512, kernel_t=3),
+        )
+        self.fast_layer4 = nn.Sequential(
+            DownsampleBottleneck(128, 64, kernel_t=3, stride=2),
+            Bottleneck(64, kernel_t=3),
+            Bottleneck(64, kernel_t=3),
+        )
+        self.head_pool = WindowPool((8, 7, 7))
+        self.head_pool2 = WindowPool((32, 7, 7))
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2304, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+            elif type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        clip = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = clip[:, :, [0, 4, 8, 13, 17, 22, 26, 31]]  # (N, 3, 8, 224, 224)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 8, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 8, 56, 56)
+        fast = F.relu(self.fast_bn1(self.fast_conv1(clip)), inplace=True)  # (N, 8, 32, 112, 112)
+        fast = self.fast_maxpool(fast)  # (N, 8, 32, 56, 56)
+        fusion = self.fusion1(fast)  # (N, 16, 8, 56, 56)
+        x = torch.cat([x, fusion], dim=1)  # (N, 80, 8, 56, 56)
+        x = self.layer1(x)  # (N, 256, 8, 56, 56)
+        fast = self.fast_layer1(fast)  # (N, 32, 32, 56, 56)
+        fusion = self.fusion2(fast)  # (N, 64, 8, 56, 56)
+        x = torch.cat([x, fusion], dim=1)  # (N, 320, 8, 56, 56)
+        x = self.layer2(x)  # (N, 512, 8, 28, 28)
+        fast = self.fast_layer2(fast)  # (N, 64, 32, 28, 28)
+        fusion = self.fusion3(fast)  # (N, 128, 8, 28, 28)
+        x = torch.cat([x, fusion], dim=1)  # (N, 640, 8, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 8, 14, 14)
+        fast = self.fast_layer3(fast)  # (N, 128, 32, 14, 14)
+        fusion = self.fusion4(fast)  # (N, 256, 8, 14, 14)
+        x = torch.cat([x, fusion], dim=1)  # (N, 1280, 8, 14, 14)
+        x = self.layer4(x)  # (N, 2048, 8, 7, 7)
+        fast = self.fast_layer4(fast)  # (N, 256, 32, 7, 7)
+        head_pool = self.head_pool(x)  # (N, 2048, 1, 1, 1)
+        head_pool2 = self.head_pool2(fast)  # (N, 256, 1, 1, 1)
+        x = torch.cat([head_pool, head_pool2], dim=1)  # (N, 2304, 1, 1, 1)
+        x = x.flatten(2).transpose(1, 2)  # (N, 1, 2304)
+        x = self.dropout(x)  # (N, 1, 2304)
+        x = self.fc(x)  # (N, 1, 400)
+        return torch.mean(x, 1)  # (N, 400)

@@ -1,0 +1,289 @@
+"""TDN on ResNet, differences of five frames beside the middle one, and excitation by motion be.
+
+Clip (N, 3, 40, 224, 224); 24.41 M parameters, 35.64 GMACs.
+Paper: Wang et al., TDN: Temporal Difference Networks for Efficient Action Recognition, CVPR
+    2021
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tdn'.
+math 1d040cc7654357d2, weights 4599947dfa70157d.
+"""
+
+# mypy: allow-untyped-calls
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def backward_difference(moved: Tensor, x: Tensor) -> Tensor:
+    """moved[t - 1] - x[t], zero in the first frame; all are clips (N, T, H, W, C)."""
+    return torch.cat((torch.zeros_like(x[:, :1]), moved[:, :-1] - x[:, 1:]), 1)
+
+
+def forward_difference(moved: Tensor, x: Tensor) -> Tensor:
+    """moved[t + 1] - x[t], zero in the last frame; all are clips (N, T, H, W, C)."""
+    return torch.cat((moved[:, 1:] - x[:, :-1], torch.zeros_like(x[:, :1])), 1)
+
+
+class BothDifferences(nn.Module):
+    """Forward differences of a clip's frames, and behind them the backward ones."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, moved: Tensor, x: Tensor) -> Tensor:
+        """(N*T, C, H, W), twice -> (N*2*T, C, H, W)."""
+        moved = torch.unflatten(moved, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        x = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        both = torch.cat((forward_difference(moved, x), backward_difference(moved, x)), 1)
+        return both.permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalConv(nn.Module):
+    """Depth-wise convolution over an odd number of frames.
+
+    It starts as the identity or, with ``fold_div``, as a shift: the first 1/fold_div of the
+    channels come from the next frame, the second from the last.
+    """
+
+    def __init__(
+        self, channels: int, frames: int, kernel: int = 3, fold_div: int | None = None
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        fold = 0 if fold_div is None else channels // fold_div
+        taps = torch.full((channels,), kernel // 2)
+        taps[:fold] += 1
+        taps[fold : 2 * fold] -= 1
+        weight = F.one_hot(taps, kernel).view(channels, 1, kernel, 1, 1)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(nn.Conv2d(64, 256, kernel_size=1), nn.BatchNorm2d(256))
+        self.conv1 = nn.Conv2d(64, 64, kernel_size=1)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.conv2 = nn.Conv2d(64, 64, kernel_size=3, padding=1)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.conv3 = nn.Conv2d(64, 256, kernel_size=1)
+        self.bn3 = nn.BatchNorm2d(256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(256, 64, kernel_size=1)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.conv2 = nn.Conv2d(64, 64, kernel_size=3, padding=1)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.conv3 = nn.Conv2d(64, 256, kernel_size=1)
+        self.bn3 = nn.BatchNorm2d(256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class MotionExcitation(nn.Module):
+    """Excites channels where neighbouring frames differ."""
+
+    def __init__(self, in_channels: int, inner: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, kernel_size=3, padding=1, groups=inner, bias=False)
+        self.difference = BothDifferences(frames=8)
+        self.conv_full = nn.Conv2d(inner, inner, kernel_size=3, padding=1, bias=False)
+        self.bn_full = nn.BatchNorm2d(inner)
+        self.pool_half = nn.AvgPool2d(kernel_size=2)
+        self.conv_half = nn.Conv2d(inner, inner, kernel_size=3, padding=1, bias=False)
+        self.bn_half = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, in_channels, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(self.conv1(x))
+        z = self.conv2(y)
+        motion = self.difference(z, y)
+        full = self.bn_full(self.conv_full(motion))
+        half = self.pool_half(motion)
+        half = self.bn_half(self.conv_half(half))
+        half = F.interpolate(half, motion.shape[-2:])
+        motion = (motion + half + full) / 3
+        motion = self.bn3(self.conv3(motion))
+        out: Tensor = x * (
+            torch.unflatten(torch.sigmoid(motion), 0, (-1, 2, 8)).mean(1).flatten(0, 1) + 0.5
+        )
+        return out
+
+
+class MotionShiftDownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut, with excitation by motion and a temporal shift."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(2 * width, 4 * width, kernel_size=1, stride=2), nn.BatchNorm2d(4 * width)
+        )
+        self.conv1 = nn.Conv2d(2 * width, width, kernel_size=1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.motion = MotionExcitation(width, inner=inner)
+        self.shift = TemporalConv(width, frames=8, fold_div=8)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=2, padding=1)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.motion(x)
+        x = self.shift(x)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class MotionShiftBottleneck(nn.Module):
+    """Bottleneck residual block, with excitation by motion and a temporal shift."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4 * width, width, kernel_size=1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.motion = MotionExcitation(width, inner=inner)
+        self.shift = TemporalConv(width, frames=8, fold_div=8)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.motion(y)
+        y = self.shift(y)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class TDN(nn.Module):
+    """TDN for clips of 40 frames."""
+
+    def __init__(self, num_classes: int = 174) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.difference_halve = nn.AvgPool2d(kernel_size=2)
+        self.difference_conv1 = nn.Conv2d(12, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.difference_bn1 = nn.BatchNorm2d(64)
+        self.difference_maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(DownsampleBottleneck(), Bottleneck(), Bottleneck())
+        self.difference_layer1 = nn.Sequential(DownsampleBottleneck(), Bottleneck(), Bottleneck())
+        self.layer2 = nn.Sequential(
+            MotionShiftDownsampleBottleneck(128, inner=8),
+            *(MotionShiftBottleneck(128, inner=8) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            MotionShiftDownsampleBottleneck(256, inner=16),
+            *(MotionShiftBottleneck(256, inner=16) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            MotionShiftDownsampleBottleneck(512, inner=32),
+            MotionShiftBottleneck(512, inner=32),
+            MotionShiftBottleneck(512, inner=32),
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        clip = clip.transpose(1, 2).flatten(0, 1)  # (N*40, 3, 224, 224)
+        clip = clip.contiguous(memory_format=torch.channels_last)
+        x = torch.unflatten(clip, 0, (-1, 40))[:, 2::5].flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
+        x = self.maxpool(x)  # (N*8, 64, 56, 56)
+        difference = torch.unflatten(clip, 0, (-1, 5)).diff(dim=1).flatten(
+            1, 2
+        )  # (N*8, 12, 224, 224)
+        difference = self.difference_halve(difference)  # (N*8, 12, 112, 112)
+        difference = F.relu(
+            self.difference_bn1(self.difference_conv1(difference)), inplace=True
+        )  # (N*8, 64, 56, 56)
+        difference = self.difference_maxpool(difference)  # (N*8, 64, 28, 28)
+        supplement = F.interpolate(difference, x.shape[-2:])  # (N*8, 64, 56, 56)
+        x = 0.5 * x + 0.5 * supplement  # (N*8, 64, 56, 56)
+        x = self.layer1(x)  # (N*8, 256, 56, 56)
+        difference = self.difference_layer1(difference)  # (N*8, 256, 28, 28)
+        supplement = F.interpolate(difference, x.shape[-2:])  # (N*8, 256, 56, 56)
+        x = 0.5 * x + 0.5 * supplement  # (N*8, 256, 56, 56)
+        x = self.layer2(x)  # (N*8, 512, 28, 28)
+        x = self.layer3(x)  # (N*8, 1024, 14, 14)
+        x = self.layer4(x)  # (N*8, 2048, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 2048)
+        x = self.dropout(x)  # (N*8, 2048)
+        x = self.fc(x)  # (N*8, 174)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 174)

@@ -1,0 +1,269 @@
+"""TEA on Res2Net50, excitation by motion and temporal convolutions over scales.
+
+Clip (N, 3, 8, 224, 224); 24.92 M parameters, 34.54 GMACs.
+Paper: Li et al., TEA: Temporal Excitation and Aggregation for Action Recognition, CVPR 2020
+Paper: Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tea'.
+math f6c7bcbf1bae0fd4, weights 8ca3291cd238ef0b.
+"""
+
+# mypy: allow-untyped-calls
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def forward_difference(moved: Tensor, x: Tensor) -> Tensor:
+    """moved[t + 1] - x[t], zero in the last frame; all are clips (N, T, H, W, C)."""
+    return torch.cat((moved[:, 1:] - x[:, :-1], torch.zeros_like(x[:, :1])), 1)
+
+
+class ForwardDifference(nn.Module):
+    """What the next frame has that this one has not: moved[t + 1] - x[t]."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, moved: Tensor, x: Tensor) -> Tensor:
+        """(N*T, C, H, W), twice -> (N*T, C, H, W)."""
+        moved = torch.unflatten(moved, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        x = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)
+        return forward_difference(moved, x).permute(0, 1, 4, 2, 3).flatten(0, 1)
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalConv(nn.Module):
+    """Depth-wise convolution over an odd number of frames.
+
+    It starts as the identity or, with ``fold_div``, as a shift: the first 1/fold_div of the
+    channels come from the next frame, the second from the last.
+    """
+
+    def __init__(
+        self, channels: int, frames: int, kernel: int = 3, fold_div: int | None = None
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        fold = 0 if fold_div is None else channels // fold_div
+        taps = torch.full((channels,), kernel // 2)
+        taps[:fold] += 1
+        taps[fold : 2 * fold] -= 1
+        weight = F.one_hot(taps, kernel).view(channels, 1, kernel, 1, 1)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class MotionExcitation(nn.Module):
+    """Excites channels where neighbouring frames differ."""
+
+    def __init__(self, in_channels: int, inner: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, kernel_size=3, padding=1, groups=inner, bias=False)
+        self.difference = ForwardDifference(frames=8)
+        self.conv3 = nn.Conv2d(inner, in_channels, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(self.conv1(x))
+        z = self.conv2(y)
+        motion = self.difference(z, y)
+        motion = motion.mean((-2, -1), keepdim=True)
+        motion = self.bn3(self.conv3(motion))
+        out: Tensor = x * (torch.sigmoid(motion) + 0.5)
+        return out
+
+
+class DownsampleMultiscaleBottleneck(nn.Module):
+    """Bottleneck residual block with parallel 3x3 convolutions and a projected shortcut, with excitation by motion and temporal convolutions and a temporal shift."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        inner: int,
+        motion_inner: int,
+        split: int,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, 4 * width, kernel_size=1, stride=stride, bias=False),
+            nn.BatchNorm2d(4 * width),
+        )
+        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.motion = MotionExcitation(inner, inner=motion_inner)
+        self.blend = TemporalConv(split, frames=8)
+        self.conv2_0 = nn.Conv2d(split, split, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2_0 = nn.BatchNorm2d(split)
+        self.blend2 = TemporalConv(split, frames=8)
+        self.conv2_1 = nn.Conv2d(split, split, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2_1 = nn.BatchNorm2d(split)
+        self.blend3 = TemporalConv(split, frames=8)
+        self.conv2_2 = nn.Conv2d(split, split, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2_2 = nn.BatchNorm2d(split)
+        self.shift = TemporalConv(split, frames=8, fold_div=2)
+        self.pool = nn.AvgPool2d(kernel_size=3, stride=stride, padding=1)
+        self.conv3 = nn.Conv2d(inner, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.motion(x)
+        y = x.chunk(4, 1)[0]
+        y = self.blend(y)
+        conv2_0 = F.relu(self.bn2_0(self.conv2_0(y)), inplace=True)
+        y = x.chunk(4, 1)[1]
+        y = self.blend2(y)
+        conv2_1 = F.relu(self.bn2_1(self.conv2_1(y)), inplace=True)
+        y = x.chunk(4, 1)[2]
+        y = self.blend3(y)
+        conv2_2 = F.relu(self.bn2_2(self.conv2_2(y)), inplace=True)
+        x = x.chunk(4, 1)[3]
+        x = self.shift(x)
+        pool = self.pool(x)
+        x = torch.cat([conv2_0, conv2_1, conv2_2, pool], dim=1)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class MultiscaleBottleneck(nn.Module):
+    """Bottleneck residual block with a cascade of 3x3 convolutions, with excitation by motion and temporal convolutions and a temporal shift."""
+
+    def __init__(self, width: int, inner: int, motion_inner: int, split: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4 * width, inner, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.motion = MotionExcitation(inner, inner=motion_inner)
+        self.blend = TemporalConv(split, frames=8)
+        self.conv2_0 = nn.Conv2d(split, split, kernel_size=3, padding=1, bias=False)
+        self.bn2_0 = nn.BatchNorm2d(split)
+        self.blend2 = TemporalConv(split, frames=8)
+        self.conv2_1 = nn.Conv2d(split, split, kernel_size=3, padding=1, bias=False)
+        self.bn2_1 = nn.BatchNorm2d(split)
+        self.blend3 = TemporalConv(split, frames=8)
+        self.conv2_2 = nn.Conv2d(split, split, kernel_size=3, padding=1, bias=False)
+        self.bn2_2 = nn.BatchNorm2d(split)
+        self.shift = TemporalConv(split, frames=8, fold_div=2)
+        self.conv3 = nn.Conv2d(inner, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.motion(y)
+        z = y.chunk(4, 1)[0]
+        z = self.blend(z)
+        conv2_0 = F.relu(self.bn2_0(self.conv2_0(z)), inplace=True)
+        z = y.chunk(4, 1)[1]
+        z = conv2_0 + z
+        z = self.blend2(z)
+        conv2_1 = F.relu(self.bn2_1(self.conv2_1(z)), inplace=True)
+        z = y.chunk(4, 1)[2]
+        z = conv2_1 + z
+        z = self.blend3(z)
+        conv2_2 = F.relu(self.bn2_2(self.conv2_2(z)), inplace=True)
+        y = y.chunk(4, 1)[3]
+        shift = self.shift(y)
+        y = torch.cat([conv2_0, conv2_1, conv2_2, shift], dim=1)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class TEA(nn.Module):
+    """TEA for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(
+            DownsampleMultiscaleBottleneck(64, 64, inner=104, motion_inner=6, split=26),
+            MultiscaleBottleneck(64, inner=104, motion_inner=6, split=26),
+            MultiscaleBottleneck(64, inner=104, motion_inner=6, split=26),
+        )
+        self.layer2 = nn.Sequential(
+            DownsampleMultiscaleBottleneck(
+                256, 128, inner=208, motion_inner=13, split=52, stride=2
+            ),
+            *(MultiscaleBottleneck(128, inner=208, motion_inner=13, split=52) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleMultiscaleBottleneck(
+                512, 256, inner=416, motion_inner=26, split=104, stride=2
+            ),
+            *(MultiscaleBottleneck(256, inner=416, motion_inner=26, split=104) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleMultiscaleBottleneck(
+                1024, 512, inner=832, motion_inner=52, split=208, stride=2
+            ),
+            MultiscaleBottleneck(512, inner=832, motion_inner=52, split=208),
+            MultiscaleBottleneck(512, inner=832, motion_inner=52, split=208),
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
+        x = self.maxpool(x)  # (N*8, 64, 56, 56)
+        x = self.layer1(x)  # (N*8, 256, 56, 56)
+        x = self.layer2(x)  # (N*8, 512, 28, 28)
+        x = self.layer3(x)  # (N*8, 1024, 14, 14)
+        x = self.layer4(x)  # (N*8, 2048, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 2048)
+        x = self.dropout(x)  # (N*8, 2048)
+        x = self.fc(x)  # (N*8, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

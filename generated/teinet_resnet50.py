@@ -1,0 +1,186 @@
+"""TEINet on ResNet50.
+
+Clip (N, 3, 8, 224, 224); 24.82 M parameters, 32.75 GMACs.
+Paper: Liu et al., TEINet: Towards an Efficient Architecture for Video Recognition, AAAI 2020
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'teinet_resnet50'.
+math 25cfa135efecf38d, weights 10336c7fd9aedf6a.
+"""
+
+# mypy: allow-untyped-calls
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MotionEnhancement(nn.Module):
+    """x[t] * sigmoid(expand(squeeze_next(s[t + 1]) - squeeze(s[t]))), s the mean over space."""
+
+    def __init__(self, channels: int, frames: int, reduction: int = 8) -> None:
+        super().__init__()
+        self.frames = frames
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.squeeze_next = nn.Linear(channels, channels // reduction)
+        self.expand = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); the last frame stays as it is."""
+        pooled = torch.unflatten(x.mean((2, 3)), 0, (-1, self.frames))  # (N, T, C)
+        change = self.squeeze_next(pooled[:, 1:]) - self.squeeze(pooled[:, :-1])
+        gate = F.pad(torch.sigmoid(self.expand(change)), (0, 0, 0, 1), value=1.0)
+        return x * gate.flatten(0, 1)[:, :, None, None]
+
+
+class DepthwiseTemporalConv(torch.autograd.Function):
+    """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
+
+    x (N, C, T, H, W), weight (C, 1, b, 1, 1), zeros outside the clip. The gradient of x is the same
+    convolution with the taps reversed, that of weight one dot product of frames per channel and
+    tap; the backward of conv3d is many times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        ctx.save_for_backward(x, weight)
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of x and weight, differentiable themselves."""
+        x, weight = list(ctx.saved_tensors)
+        channels, _, taps, _, _ = weight.shape
+        flipped = weight.to(grad.dtype).flip(2)
+        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
+        frames = x.unbind(2)
+        for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
+            for i in range(taps):
+                source = t + i - taps // 2
+                if 0 <= source < len(frames):
+                    product = grad_frame * frames[source]
+                    grad_taps[i] = grad_taps[i] + product.sum((0, 2, 3), dtype=weight.dtype)
+        return grad_x, torch.stack(grad_taps, 1).view_as(weight)
+
+
+class TemporalConv(nn.Module):
+    """Depth-wise convolution over an odd number of frames.
+
+    It starts as the identity or, with ``fold_div``, as a shift: the first 1/fold_div of the
+    channels come from the next frame, the second from the last.
+    """
+
+    def __init__(
+        self, channels: int, frames: int, kernel: int = 3, fold_div: int | None = None
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        fold = 0 if fold_div is None else channels // fold_div
+        taps = torch.full((channels,), kernel // 2)
+        taps[:fold] += 1
+        taps[fold : 2 * fold] -= 1
+        weight = F.one_hot(taps, kernel).view(channels, 1, kernel, 1, 1)
+        self.weight = nn.Parameter(weight.to(torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
+        clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
+        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        return out.transpose(1, 2).flatten(0, 1)
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut, with excitation by motion and interaction."""
+
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv2d(in_channels, 4 * width, kernel_size=1, stride=stride, bias=False),
+            nn.BatchNorm2d(4 * width),
+        )
+        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.motion = MotionEnhancement(width, frames=8)
+        self.interaction = TemporalConv(width, frames=8, fold_div=8)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.motion(x)
+        x = self.interaction(x)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block, with excitation by motion and interaction."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4 * width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.motion = MotionEnhancement(width, frames=8)
+        self.interaction = TemporalConv(width, frames=8, fold_div=8)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.motion(y)
+        y = self.interaction(y)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class TEINetResNet50(nn.Module):
+    """TEINet for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = nn.Sequential(DownsampleBottleneck(64, 64), Bottleneck(64), Bottleneck(64))
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, stride=2), *(Bottleneck(128) for _ in range(3))
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, stride=2), *(Bottleneck(256) for _ in range(5))
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, stride=2), Bottleneck(512), Bottleneck(512)
+        )
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
+        x = self.maxpool(x)  # (N*8, 64, 56, 56)
+        x = self.layer1(x)  # (N*8, 256, 56, 56)
+        x = self.layer2(x)  # (N*8, 512, 28, 28)
+        x = self.layer3(x)  # (N*8, 1024, 14, 14)
+        x = self.layer4(x)  # (N*8, 2048, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 2048)
+        x = self.dropout(x)  # (N*8, 2048)
+        x = self.fc(x)  # (N*8, 400)
+        return torch.unflatten(x, 0, (-1, 8)).mean(1)  # (N, 400)

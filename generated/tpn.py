@@ -1,0 +1,200 @@
+"""a temporal pyramid over the last two stages of Slow or TSM; Slow on ResNet50 by default.
+
+Clip (N, 3, 8, 224, 224); 71.80 M parameters, 50.28 GMACs.
+Paper: Yang et al., Temporal Pyramid Network for Action Recognition, CVPR 2020
+Paper: Feichtenhofer et al., SlowFast Networks for Video Recognition, ICCV 2019
+Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'tpn'.
+math 4d106606895f9dbe, weights 70f504a528be880e.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DownsampleBottleneck(nn.Module):
+    """Bottleneck residual block with a projected shortcut."""
+
+    def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
+        super().__init__()
+        self.downsample = nn.Sequential(
+            nn.Conv3d(
+                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
+            ),
+            nn.BatchNorm3d(4 * width),
+        )
+        self.conv1 = nn.Conv3d(
+            in_channels,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(
+            width,
+            width,
+            kernel_size=(1, 3, 3),
+            stride=(1, stride, stride),
+            padding=(0, 1, 1),
+            bias=False,
+        )
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        return F.relu(x + shortcut, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Bottleneck residual block."""
+
+    def __init__(self, width: int, kernel_t: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            4 * width,
+            width,
+            kernel_size=(kernel_t, 1, 1),
+            padding=(kernel_t // 2, 0, 0),
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm3d(4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + x, inplace=True)
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, groups: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(
+            in_channels,
+            out_channels,
+            kernel_size=(1, kernel, kernel),
+            stride=(1, stride, stride),
+            padding=(0, kernel // 2, kernel // 2),
+            groups=groups,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm3d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class TemporalPyramid(nn.Module):
+    """Levels of several depths, each at its tempo, fused both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space1_1 = ConvUnit(1024, 2048, kernel=3, groups=1, stride=2)
+        self.tempo1 = nn.Conv3d(
+            2048, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), groups=32, bias=False
+        )
+        self.tempo_pool1 = nn.MaxPool3d(kernel_size=(8, 1, 1), ceil_mode=True)
+        self.tempo2 = nn.Conv3d(
+            2048, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), groups=32, bias=False
+        )
+        self.tempo_pool2 = nn.MaxPool3d(kernel_size=(8, 1, 1), ceil_mode=True)
+        self.up_conv1 = nn.Conv3d(1024, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.top_down_level1 = ConvUnit(1024, 1024, kernel=1, groups=32)
+        self.top_down_level2 = ConvUnit(1024, 1024, kernel=1, groups=32)
+        self.top_down = ConvUnit(2048, 2048, kernel=1, groups=1)
+        self.bottom_up_level1 = ConvUnit(1024, 1024, kernel=1, groups=32)
+        self.bottom_up_level2 = ConvUnit(1024, 1024, kernel=1, groups=32)
+        self.bottom_up = ConvUnit(2048, 2048, kernel=1, groups=1)
+        self.fusion = ConvUnit(4096, 2048, kernel=1, groups=1)
+
+    def forward(self, x0: Tensor, x1: Tensor) -> Tensor:
+        space1_1 = self.space1_1(x0)
+        x = self.tempo1(space1_1)
+        x = self.tempo_pool1(x)
+        y = self.tempo2(x1)
+        y = self.tempo_pool2(y)
+        x = x + y
+        z = self.up_conv1(x)
+        z = y + z
+        top_down_level1 = self.top_down_level1(x)
+        top_down_level2 = self.top_down_level2(y)
+        y = torch.cat([top_down_level1, top_down_level2], dim=1)
+        top_down = self.top_down(y)
+        bottom_up_level1 = self.bottom_up_level1(x)
+        bottom_up_level2 = self.bottom_up_level2(z)
+        x = torch.cat([bottom_up_level1, bottom_up_level2], dim=1)
+        bottom_up = self.bottom_up(x)
+        x = torch.cat([top_down, bottom_up], dim=1)
+        out: Tensor = self.fusion(x)
+        return out
+
+
+class TPN(nn.Module):
+    """TPN for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(
+            3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.layer1 = nn.Sequential(
+            DownsampleBottleneck(64, 64, kernel_t=1),
+            Bottleneck(64, kernel_t=1),
+            Bottleneck(64, kernel_t=1),
+        )
+        self.layer2 = nn.Sequential(
+            DownsampleBottleneck(256, 128, kernel_t=1, stride=2),
+            *(Bottleneck(128, kernel_t=1) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            DownsampleBottleneck(512, 256, kernel_t=3, stride=2),
+            *(Bottleneck(256, kernel_t=3) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            DownsampleBottleneck(1024, 512, kernel_t=3, stride=2),
+            Bottleneck(512, kernel_t=3),
+            Bottleneck(512, kernel_t=3),
+        )
+        self.pyramid = TemporalPyramid()
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(2048, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 8, 112, 112)
+        x = self.maxpool(x)  # (N, 64, 8, 56, 56)
+        x = self.layer1(x)  # (N, 256, 8, 56, 56)
+        x = self.layer2(x)  # (N, 512, 8, 28, 28)
+        x = self.layer3(x)  # (N, 1024, 8, 14, 14)
+        y = self.layer4(x)  # (N, 2048, 8, 7, 7)
+        x = self.pyramid(x, y)  # (N, 2048, 1, 7, 7)
+        x = x.mean((-3, -2, -1))  # (N, 2048)
+        x = self.dropout(x)  # (N, 2048)
+        out: Tensor = self.fc(x)  # (N, 400)
+        return out  # (N, 400)

@@ -1,0 +1,271 @@
+"""three layers of BERT's encoder over the features of frames; BNInception by default.
+
+Clip (N, 3, 8, 224, 224); 33.60 M parameters, 16.45 GMACs.
+Paper: Köpüklü et al., Comparative Analysis of
+    CNN-based Spatiotemporal Reasoning in
+    Videos, 2020
+Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'transformer'.
+math ac136e074081ec8b, weights 07a2ce9f42fe1929.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class TokenEmbedding(nn.Module):
+    """Puts a class token in front of features, and adds learnt positions and a segment to all."""
+
+    def __init__(self, features: int, positions: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.empty(features))
+        self.positions = nn.Parameter(torch.empty(positions, features))
+        self.segment = nn.Parameter(torch.zeros(features))
+        nn.init.normal_(self.token, std=0.02)
+        nn.init.normal_(self.positions, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T + 1, C)."""
+        both = torch.cat([self.token.to(x.dtype).expand(len(x), 1, -1), x], 1)
+        return both + self.positions[: both.shape[1]] + self.segment
+
+
+class Embedding(nn.Module):
+    """Adds learnt positions and a segment to features (Devlin et al., "BERT", NAACL 2019)."""
+
+    def __init__(self, features: int, positions: int) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.empty(positions, features))
+        self.segment = nn.Parameter(torch.zeros(features))
+        nn.init.normal_(self.positions, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, C)."""
+        return x + self.positions[: x.shape[1]] + self.segment
+
+
+class FrameAttention(nn.Module):
+    """y_i = sum_j softmax_j(q_i . k_j / sqrt(d)) v_j for every head; their results in a row."""
+
+    def __init__(self, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Join queries, keys and values, (N, T, C) each."""
+        sizes = (self.heads, -1)
+        q, k, v = (torch.unflatten(x, 2, sizes).transpose(1, 2) for x in (query, key, value))
+        p = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=p).transpose(1, 2).flatten(2)
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size=kernel, stride=stride, padding=kernel // 2
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class EncoderLayer(nn.Module):
+    """Transformer encoder layer, norms behind sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(768, 768)
+        self.key = nn.Linear(768, 768)
+        self.value = nn.Linear(768, 768)
+        self.attention = FrameAttention(heads=12, dropout=0.1)
+        self.project = nn.Linear(768, 768)
+        self.dropout1 = nn.Dropout(0.1)
+        self.norm1 = nn.LayerNorm(768, eps=1e-12)
+        self.fc1 = nn.Linear(768, 3072)
+        self.fc2 = nn.Linear(3072, 768)
+        self.dropout2 = nn.Dropout(0.1)
+        self.norm2 = nn.LayerNorm(768, eps=1e-12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query = self.query(x)
+        key = self.key(x)
+        value = self.value(x)
+        y = self.attention(query, key, value)
+        y = self.project(y)
+        y = self.dropout1(y)
+        x = self.norm1(x + y)
+        y = F.gelu(self.fc1(x))
+        y = self.fc2(y)
+        y = self.dropout2(y)
+        out: Tensor = self.norm2(x + y)
+        return out
+
+
+class Inception(nn.Module):
+    """Inception module."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        branch1: int,
+        reduce2: int,
+        branch2: int,
+        reduce3: int,
+        branch3: int,
+        branch4: int,
+    ) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit(in_channels, branch1, kernel=1)
+        self.branch2 = nn.Sequential(
+            ConvUnit(in_channels, reduce2, kernel=1), ConvUnit(reduce2, branch2, kernel=3)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit(in_channels, reduce3, kernel=1),
+            ConvUnit(reduce3, branch3, kernel=3),
+            ConvUnit(branch3, branch3, kernel=3),
+        )
+        self.branch4 = nn.Sequential(
+            nn.AvgPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            ConvUnit(in_channels, branch4, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch1, branch2, branch3, branch4], dim=1)
+
+
+class DownsampleInception(nn.Module):
+    """Inception module that halves the resolution."""
+
+    def __init__(self, in_channels: int, branch2: int, reduce3: int, branch3: int) -> None:
+        super().__init__()
+        self.branch2 = nn.Sequential(
+            ConvUnit(in_channels, 128, kernel=1), ConvUnit(128, branch2, kernel=3, stride=2)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit(in_channels, reduce3, kernel=1),
+            ConvUnit(reduce3, branch3, kernel=3),
+            ConvUnit(branch3, branch3, kernel=3, stride=2),
+        )
+        self.branch4 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch2, branch3, branch4], dim=1)
+
+
+class Inception2(nn.Module):
+    """Inception module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit(1024, 352, kernel=1)
+        self.branch2 = nn.Sequential(ConvUnit(1024, 192, kernel=1), ConvUnit(192, 320, kernel=3))
+        self.branch3 = nn.Sequential(
+            ConvUnit(1024, 192, kernel=1),
+            ConvUnit(192, 224, kernel=3),
+            ConvUnit(224, 224, kernel=3),
+        )
+        self.branch4 = nn.Sequential(
+            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            ConvUnit(1024, 128, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch1, branch2, branch3, branch4], dim=1)
+
+
+class Transformer(nn.Module):
+    """Transformer for clips of 8 frames."""
+
+    def __init__(self, num_classes: int = 27) -> None:
+        super().__init__()
+        self.conv1 = ConvUnit(3, 64, kernel=7, stride=2)
+        self.maxpool1 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.conv2 = ConvUnit(64, 64, kernel=1)
+        self.conv3 = ConvUnit(64, 192, kernel=3)
+        self.maxpool2 = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+        self.inception3a = Inception(192, 64, 64, 64, 64, 96, 32)
+        self.inception3b = Inception(256, 64, 64, 96, 64, 96, 64)
+        self.inception3c = DownsampleInception(320, 160, 64, 96)
+        self.inception4a = Inception(576, 224, 64, 96, 96, 128, 128)
+        self.inception4b = Inception(576, 192, 96, 128, 96, 128, 128)
+        self.inception4c = Inception(576, 160, 128, 160, 128, 160, 128)
+        self.inception4d = Inception(608, 96, 128, 192, 160, 192, 128)
+        self.inception4e = DownsampleInception(608, 192, 192, 256)
+        self.inception5a = Inception(1056, 352, 192, 320, 160, 224, 128)
+        self.inception5b = Inception2()
+        self.dropout = nn.Dropout(0.3)
+        self.reduce = nn.Linear(1024, 256)
+        self.project = nn.Linear(256, 768)
+        self.embed1 = TokenEmbedding(768, positions=512)
+        self.embed_norm1 = nn.LayerNorm(768, eps=1e-12)
+        self.embed_dropout1 = nn.Dropout(0.1)
+        self.embed2 = Embedding(768, positions=512)
+        self.embed_norm2 = nn.LayerNorm(768, eps=1e-12)
+        self.embed_dropout2 = nn.Dropout(0.1)
+        self.encoder1 = EncoderLayer()
+        self.encoder2 = EncoderLayer()
+        self.encoder3 = EncoderLayer()
+        self.hidden = nn.Linear(768, 1024)
+        self.hidden_dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(1024, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv2d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.transpose(1, 2).flatten(0, 1)  # (N*8, 3, 224, 224)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.conv1(x)  # (N*8, 64, 112, 112)
+        x = self.maxpool1(x)  # (N*8, 64, 56, 56)
+        x = self.conv2(x)  # (N*8, 64, 56, 56)
+        x = self.conv3(x)  # (N*8, 192, 56, 56)
+        x = self.maxpool2(x)  # (N*8, 192, 28, 28)
+        x = self.inception3a(x)  # (N*8, 256, 28, 28)
+        x = self.inception3b(x)  # (N*8, 320, 28, 28)
+        x = self.inception3c(x)  # (N*8, 576, 14, 14)
+        x = self.inception4a(x)  # (N*8, 576, 14, 14)
+        x = self.inception4b(x)  # (N*8, 576, 14, 14)
+        x = self.inception4c(x)  # (N*8, 608, 14, 14)
+        x = self.inception4d(x)  # (N*8, 608, 14, 14)
+        x = self.inception4e(x)  # (N*8, 1056, 7, 7)
+        x = self.inception5a(x)  # (N*8, 1024, 7, 7)
+        x = self.inception5b(x)  # (N*8, 1024, 7, 7)
+        x = x.mean((-2, -1))  # (N*8, 1024)
+        x = self.dropout(x)  # (N*8, 1024)
+        x = self.reduce(x)  # (N*8, 256)
+        x = self.project(x)  # (N*8, 768)
+        x = self.embed_norm1(self.embed1(torch.unflatten(x, 0, (-1, 8))))  # (N, 9, 768)
+        x = self.embed_dropout1(x)  # (N, 9, 768)
+        x = self.embed_norm2(self.embed2(x))  # (N, 9, 768)
+        x = self.embed_dropout2(x)  # (N, 9, 768)
+        x = self.encoder1(x)  # (N, 9, 768)
+        x = self.encoder2(x)  # (N, 9, 768)
+        x = self.encoder3(x)  # (N, 9, 768)
+        x = x[:, 0]  # (N, 768)
+        x = self.hidden(x)  # (N, 1024)
+        x = torch.tanh(self.hidden_dropout(x))  # (N, 1024)
+        out: Tensor = self.fc(x)  # (N, 27)
+        return out  # (N, 27)
