@@ -130,6 +130,13 @@ def caffe2_name(key: str, stem: str) -> str:
     owner = ".".join(owners)
     is_norm = "bn" in owners[-1] or owner.endswith("downsample.1")
     end = LEAVES.get(leaf) or ("s" if is_norm else "w")
+    if owner.startswith("fusion"):
+        stage = int(owner[6])
+        last = {2: 2, 3: 3, 4: 5}.get(stage)  # of a ResNet50's stages
+        behind = "t_pool1" if last is None else f"t_res{stage}_{last}_branch2c_bn"
+        return f"{behind}_subsample{'_bn' * is_norm}_{end}"
+    if owner.startswith("fast_"):
+        return "t_" + caffe2_name(key.removeprefix("fast_"), stem)
     if not owner.startswith("layer"):
         return f"{ {'conv1': stem, **TOPS}[owner] }_{end}"
     stage, block, *inside = owners
@@ -143,7 +150,9 @@ def caffe2_name(key: str, stem: str) -> str:
     return f"res{at}_branch2{UNITS[inside[0]]}_{end}"
 
 
-@pytest.mark.parametrize("spec", ["i3d_nln_r50_8x8", "slow_r50_4x16", "x3d_m"])
+@pytest.mark.parametrize(
+    "spec", ["i3d_nln_r50_8x8", "slow_r50_4x16", "slowfast_nln_r50_8x8", "x3d_m"]
+)
 def test_the_zoos_names_fill_a_network(tmp_path: Path, spec: str) -> None:
     network = load(spec)
     keys = {k: shape for k, shape in network.state.items() if not k.endswith("batches_tracked")}
