@@ -147,13 +147,11 @@ def _texts(reading: Reading) -> dict[str, str]:
 
 
 def _pathway(reading: Reading) -> str:
-    """Return a pathway in one line: fast: ResNet50, 0.125 of the channels, all frames; ..."""
+    """Return a pathway in one line: fast: ResNet50 (width x 0.125), all frames, ..."""
     stack = reading.spec.pathway(reading.pathway)
     temporal, place = _temporal(reading)
-    width = stack.backbone.width
     told = [
         f"{stack.name}: {reading.backbone}",
-        *([f"{width:g} of the channels"] if width != 1 else []),
         f"from {stack.tap}" if stack.tap else sampled(stack) or "all frames",
         f"spatial op {_spatial(reading)}",
     ]

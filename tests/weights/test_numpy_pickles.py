@@ -131,9 +131,9 @@ def caffe2_name(key: str, stem: str) -> str:
     is_norm = "bn" in owners[-1] or owner.endswith("downsample.1")
     end = LEAVES.get(leaf) or ("s" if is_norm else "w")
     if owner.startswith("fusion"):
-        stage = int(owner[6])
-        last = {2: 2, 3: 3, 4: 5}.get(stage)  # of a ResNet50's stages
-        behind = "t_pool1" if last is None else f"t_res{stage}_{last}_branch2c_bn"
+        number = int(owner[6])
+        last = {2: 2, 3: 3, 4: 5}.get(number)  # of a ResNet50's stages
+        behind = "t_pool1" if last is None else f"t_res{number}_{last}_branch2c_bn"
         return f"{behind}_subsample{'_bn' * is_norm}_{end}"
     if owner.startswith("fast_"):
         return "t_" + caffe2_name(key.removeprefix("fast_"), stem)
