@@ -54,19 +54,16 @@ class Network:
         return {key: paths[path] + dot + name for key, path, dot, name in ends if path in paths}
 
     @property
-    def class_layers(self) -> frozenset[str]:
-        """Return the modules whose parameters have the classes as their first axis."""
-        classifiers = (
-            fact
+    def class_layers(self) -> dict[str, int]:
+        """Return the modules with parameters of the classes, and which of their axes these are."""
+        role = ("classifier", "output")
+        return {
+            f"{fact.path}.{param.name}".rpartition(".")[0]: axis
             for fact in self.facts.operators()
-            if ("classifier", "output") in fact.node.tags.roles
-        )
-        return frozenset(
-            f"{fact.path}.{param.name}".rpartition(".")[0]
-            for fact in classifiers
+            if role in fact.node.tags.roles and isinstance(fact.node.body, Op)
             for param in fact.params
-            if isinstance(fact.node.body, Op) and fact.node.body.is_of_classes(param.name)
-        )
+            if (axis := fact.node.body.class_axis(param.name)) is not None
+        }
 
     @property
     def shared_image_keys(self) -> dict[str, str]:

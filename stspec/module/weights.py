@@ -48,7 +48,7 @@ def load_weights(
         SpecError: if the file cannot be read, or a tensor does not fit.
     """
     public = _arrays(source)
-    layers = network.class_layers | {*CLASS_LAYERS}
+    layers = {**CLASS_LAYERS, **network.class_layers}
     if image:
         imported = fill_from_image(
             public,

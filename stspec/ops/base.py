@@ -218,9 +218,9 @@ class Op(BaseModel):
         """Return what follows the call of a module that gives more than one tensor: ``[0]``."""
         return ""
 
-    def is_of_classes(self, param: str) -> bool:
-        """Tell whether the first axis of a parameter is the classes, in a classifier."""
-        return True
+    def class_axis(self, param: str) -> int | None:
+        """Return which axis of a parameter is the classes, in a classifier; None where none is."""
+        return 0
 
     def settings(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, for people to read."""

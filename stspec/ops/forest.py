@@ -60,9 +60,9 @@ class DecisionForest(Op):
             ]
         return tuple(found)
 
-    def is_of_classes(self, param: str) -> bool:
-        """Tell that no parameter has classes first: those of leaves are last."""
-        return False
+    def class_axis(self, param: str) -> int | None:
+        """Return the last axis of leaves."""
+        return 1 if param.endswith(".leaves") else None
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
         """Return one product per weight, masks and leaves included."""

@@ -84,9 +84,9 @@ class Relation(Op):
         widths = [features, *[self.hidden] * self.layers, self.width]
         return {f"mlp.{1 + 3 * i}": (out, into) for i, (into, out) in enumerate(pairwise(widths))}
 
-    def is_of_classes(self, param: str) -> bool:
-        """Tell whether a parameter is of a perceptron's last layer."""
-        return f".mlp.{1 + 3 * self.layers}." in param
+    def class_axis(self, param: str) -> int | None:
+        """Return the first axis of a perceptron's last layer."""
+        return 0 if f".mlp.{1 + 3 * self.layers}." in param else None
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
         """Return the products of every relation that is summed."""

@@ -65,9 +65,11 @@ class TcnStage(Op):
             )
         )
 
-    def is_of_classes(self, param: str) -> bool:
-        """Tell whether a parameter is of the last convolution."""
-        return param.startswith("conv_out.")
+    def class_axis(self, param: str) -> int | None:
+        """Return the first axis of the last convolution, and what a stage that refines reads."""
+        if param.startswith("conv_out."):
+            return 0
+        return 1 if self.refines and param == "conv_in.weight" else None
 
     def macs(self, inputs: Sequence[Shape]) -> Mapping[str, int]:
         """Return one product per weight and frame; padding counts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stspec.diagnostics import SpecError
@@ -30,7 +30,7 @@ def fill_from_image(
     policy_of: Callable[[str], str],
     importer: str | None = None,
     *,
-    class_layers: Collection[str] = CLASS_LAYERS,
+    class_layers: Mapping[str, int] = CLASS_LAYERS,
     moved: Mapping[str, str] | None = None,
     shared: Mapping[str, str] | None = None,
 ) -> Imported:
@@ -75,7 +75,7 @@ class _Filling:
     """What has been decided of a model's tensors so far."""
 
     policy_of: Callable[[str], str]
-    class_layers: Collection[str]
+    class_layers: Mapping[str, int]
     state: dict[str, Array] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     misfits: list[Misfit] = field(default_factory=list)
@@ -140,7 +140,7 @@ def _leading(piece: Piece, shape: Shape) -> Piece:
     return replace(piece, array=cut, how=(*piece.how, told))
 
 
-def _is_other_classifier(piece: Piece, shape: Shape, class_layers: Collection[str]) -> bool:
+def _is_other_classifier(piece: Piece, shape: Shape, class_layers: Mapping[str, int]) -> bool:
     if piece.key.rpartition(".")[0] not in class_layers:
         return False
     there = piece.array.shape

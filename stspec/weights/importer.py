@@ -14,8 +14,8 @@ from stspec.weights.misfit import Misfit, diagnose
 from stspec.weights.report import Entry, Imported, Report
 from stspec.weights.rules import Importer
 
-CLASS_LAYERS = ("fc", "classifier", "classifier.1")
-"""Our modules whose first axis is the number of classes, unless the caller names others."""
+CLASS_LAYERS: Mapping[str, int] = {"fc": 0, "classifier": 0, "classifier.1": 0}
+"""Our modules with parameters of the classes, unless the caller names others, and the axis."""
 
 OWN = Importer("stspec", "our own key names", "")
 """The scheme of our own checkpoints."""
@@ -38,7 +38,7 @@ def import_state_dict(
     importer: str | None = None,
     *,
     classes: Classes = "match",
-    class_layers: Collection[str] = CLASS_LAYERS,
+    class_layers: Mapping[str, int] = CLASS_LAYERS,
 ) -> Imported:
     """Carry a checkpoint's tensors, under public names, to the keys and shapes of a model.
 
@@ -60,11 +60,12 @@ def import_state_dict(
         elif (array := reshaped(piece.array, shape)) is not None:
             ledger.state[key] = array
             ledger.entries.append(loaded(piece, shape))
-        elif classes == "replace" and _other_classes(piece, shape, class_layers):
-            ledger.entries.extend(replaced(piece, shape))
+        elif (axis := _other_classes(piece, shape, class_layers)) is None:
+            ledger.misfits.append(Misfit(key, piece.array.shape, shape))
+        elif classes == "replace":
+            ledger.entries.extend(replaced(piece, shape, axis))
         else:
-            is_classes = _other_classes(piece, shape, class_layers)
-            ledger.misfits.append(Misfit(key, piece.array.shape, shape, is_classes))
+            ledger.misfits.append(Misfit(key, piece.array.shape, shape, axis))
     ledger.entries.extend(left_out)
     ledger.entries.extend(unexpected(piece) for piece in pieces.values())
     if problems := diagnose(ledger.misfits, len(expected)):
@@ -109,9 +110,9 @@ def absent(key: str, shape: Shape, reason: str | None = None) -> Entry:
     return Entry(key, action, tuple(shape), reason=reason)
 
 
-def replaced(piece: Piece, shape: Shape) -> Sequence[Entry]:
+def replaced(piece: Piece, shape: Shape, axis: int = 0) -> Sequence[Entry]:
     """Return the two entries of a classifier that is left for a new one."""
-    there, here = piece.array.shape[0], shape[0]
+    there, here = piece.array.shape[axis], shape[axis]
     kept = absent(piece.key, shape, f"{here} classes, the checkpoint has {there}")
     left = Entry(piece.sources[0], "left_out", piece.array.shape, reason=f"{there} classes")
     return kept, left
@@ -139,11 +140,11 @@ def foreign(
     return Diagnostic("foreign-checkpoint", message, help=help_text)
 
 
-def _other_classes(piece: Piece, shape: Shape, class_layers: Collection[str]) -> bool:
-    """Whether a classifier's tensor differs from the model's in the number of classes alone."""
-    if piece.key.rpartition(".")[0] not in class_layers:
-        return False
+def _other_classes(piece: Piece, shape: Shape, class_layers: Mapping[str, int]) -> int | None:
+    """Return the axis in which alone a classifier's tensor differs from the model's, if it does."""
+    axis = class_layers.get(piece.key.rpartition(".")[0])
     there, here = piece.array.shape, tuple(shape)
-    if not there or not here or there[0] == here[0]:
-        return False
-    return reshaped(piece.array[:1], (1, *here[1:])) is not None
+    if axis is None or axis >= min(len(there), len(here)) or there[axis] == here[axis]:
+        return None
+    one = (*here[:axis], 1, *here[axis + 1 :])
+    return None if reshaped(piece.array.take([0], axis), one) is None else axis

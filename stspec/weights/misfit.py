@@ -18,7 +18,8 @@ class Misfit:
     key: str
     there: tuple[int, ...]
     here: tuple[int, ...]
-    classes: bool = False
+    classes: int | None = None
+    """The axis that counts classes, where this alone differs."""
 
 
 def diagnose(misfits: Sequence[Misfit], total: int) -> list[Diagnostic]:
@@ -35,7 +36,8 @@ def diagnose(misfits: Sequence[Misfit], total: int) -> list[Diagnostic]:
 
 def _classes(misfits: Sequence[Misfit], total: int) -> Diagnostic:
     first = misfits[0]
-    there, here = first.there[0], first.here[0]
+    axis = first.classes or 0
+    there, here = first.there[axis], first.here[axis]
     message = f"the checkpoint has {there} classes, the model {here} (`{first.key}`)"
     help_text = (
         f"set `classes: {there}` to use its classifier, "
@@ -116,7 +118,7 @@ def _is_flat(misfit: Misfit) -> bool:
 _KINDS: tuple[
     tuple[Callable[[Misfit], bool], Callable[[Sequence[Misfit], int], Diagnostic]], ...
 ] = (
-    (lambda misfit: misfit.classes, _classes),
+    (lambda misfit: misfit.classes is not None, _classes),
     (_is_stem, _channels),
     (_is_flat, _flat),
     (lambda misfit: len(misfit.here) == 5 and _only_axis(misfit, 2), _frames),

@@ -204,13 +204,36 @@ def test_relations_are_the_same_in_every_pass_unless_drawn() -> None:
     assert torch.equal(drawn.eval()(x), fixed(x))
 
 
-def test_classes_of_a_relation_are_replaced() -> None:
-    head = {"kind": "relation", "pool": "none"}
-    here = load(spec(head, {"frames": 3, "features": 4}))
-    there = load({**spec(head, {"frames": 3, "features": 4}), "classes": 9})
+STAGES = ("conv_in.weight", "conv_out.weight", "conv_out.bias")
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        (
+            {"kind": "relation"},
+            {f"relation.scales.{i}.mlp.4.{leaf}" for i in (0, 1) for leaf in ("weight", "bias")},
+        ),
+        (
+            {"kind": "tcn", "stages": 2},
+            {"stage1.conv_out.weight", "stage1.conv_out.bias", *(f"stage2.{k}" for k in STAGES)},
+        ),
+        (
+            {"kind": "decision_forest", "trees": 2, "depth": 2},
+            {f"forest.trees.{i}.leaves" for i in (0, 1)},
+        ),
+        ({"kind": "recurrent"}, {"fc.weight", "fc.bias"}),
+    ],
+)
+def test_classes_are_replaced(head: dict[str, Any], kept: set[str]) -> None:
+    clip = {"frames": 3, "features": 4}
+    whole = spec({**head, "pool": "none"}, clip)
+    here, there = load(whole), load({**whole, "classes": 9})
     state = {key: torch.zeros(shape) for key, shape in there.state.items()}
+    layers = here.class_layers
     imported = import_state_dict(
-        state, here.state, "stspec", classes="replace", class_layers=here.class_layers
+        state, here.state, "stspec", classes="replace", class_layers=layers
     )
-    last = {f"relation.scales.{i}.mlp.4.{leaf}" for i in (0, 1) for leaf in ("weight", "bias")}
-    assert {entry.key for entry in imported.report.filled} == last
+    assert {entry.key for entry in imported.report.filled} == kept
+    with pytest.raises(SpecError, match="the checkpoint has 9 classes, the model 4"):
+        import_state_dict(state, here.state, "stspec", class_layers=layers)
