@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stspec.api import build, cost, diff, emit, load_weights
+    from stspec.api import build, cost, diff, emit, load_weights, transplant_weights
     from stspec.api.speed import bench
     from stspec.api.videos import evaluate, features, predict
     from stspec.diagnostics import SpecError
@@ -42,6 +42,7 @@ __all__ = [
     "load_weights",
     "predict",
     "train",
+    "transplant_weights",
 ]
 
 _HOMES = {
@@ -58,6 +59,7 @@ _HOMES = {
     "load_weights": "stspec.api",
     "predict": "stspec.api.videos",
     "train": "stspec.train",
+    "transplant_weights": "stspec.api",
 }
 
 

@@ -4,6 +4,6 @@ Imports all of stspec but the command line; torch where it is needed, within `vi
 `speed` alone, which are loaded when they are first asked for.
 """
 
-from stspec.api.networks import build, cost, diff, emit, load_weights
+from stspec.api.networks import build, cost, diff, emit, load_weights, transplant_weights
 
-__all__ = ["build", "cost", "diff", "emit", "load_weights"]
+__all__ = ["build", "cost", "diff", "emit", "load_weights", "transplant_weights"]

@@ -91,6 +91,39 @@ def load_weights(
     return load_into(network, module, source, importer, classes=classes, image=image)
 
 
+def transplant_weights(
+    network: Network,
+    module: nn.Module,
+    donor: Network,
+    source: str | Path | Mapping[str, Tensor] | nn.Module,
+    *,
+    keep_channels: bool = False,
+) -> Report:
+    """Let the weights of a network with the same backbone start a module: other policy or input.
+
+    Kernels are inflated by the policy, summed over time where they become flat, and resized where
+    they span other frames; what depends on the number of frames is resampled; a stem is adapted
+    to other channels by its mean.
+
+    Args:
+        network: the compiled spec.
+        module: what ``build`` made of it; its parameters are written in place.
+        donor: the compiled spec of the other network.
+        source: the other's weights under our names: a module, a file, or a state dict.
+        keep_channels: the first input channels keep their own weights where there are more, as
+            frames do that stand in front of their differences.
+
+    Returns:
+        What became of every tensor; what does not fit keeps its initial values.
+
+    Raises:
+        SpecError: if the file cannot be read, or nothing of the one belongs to the other.
+    """
+    from stspec.module import transplant_weights as transplant_into
+
+    return transplant_into(network, module, donor, source, keep_channels=keep_channels)
+
+
 def _network(target: Network | Target, overrides: Overrides) -> Network:
     if not isinstance(target, Network):
         return load(target, overrides)

@@ -16,7 +16,9 @@ from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
 from stspec.weights.imagenet import fill_from_image
 from stspec.weights.importer import CLASS_LAYERS, import_state_dict
+from stspec.weights.inflate import Along
 from stspec.weights.report import Imported, Report
+from stspec.weights.transplant import Graft, transplant
 
 Source = str | Path | Mapping[str, Tensor]
 
@@ -65,6 +67,54 @@ def load_weights(
         )
     write_state(module, imported)
     return imported.report
+
+
+def transplant_weights(
+    network: Network,
+    module: nn.Module,
+    donor: Network,
+    source: Source | nn.Module,
+    *,
+    keep_channels: bool = False,
+) -> Report:
+    """Let a network that shares a backbone with ours start ours.
+
+    Args:
+        network: the compiled spec.
+        module: what ``build`` made of it; its parameters are written in place.
+        donor: the compiled spec of the other network: another policy, other frames or input.
+        source: the other's weights under our names: a module, a file, or a state dict.
+        keep_channels: the first input channels keep their own weights where there are more.
+
+    Returns:
+        What became of every tensor, on both sides; what does not fit keeps its initial values.
+
+    Raises:
+        SpecError: if the file cannot be read, or nothing of the one belongs to the other.
+    """
+    state = source.state_dict() if isinstance(source, nn.Module) else source
+    graft = Graft(
+        policy_of=inflation(network),
+        there=donor.image_keys,
+        here=network.image_keys,
+        along=_along(network),
+        channels=(donor.facts.input.channels, network.facts.input.channels),
+        keep=keep_channels,
+        class_layers=network.class_layers | {*CLASS_LAYERS},
+    )
+    imported = transplant(_arrays(state), network.state, graft)
+    write_state(module, imported)
+    return imported.report
+
+
+def _along(network: Network) -> dict[str, tuple[Along, ...]]:
+    """Return, for every key that depends on the number of frames, the axes where they run."""
+    return {
+        f"{fact.path}.{param.name}": tuple(Along(a.axis, a.reads, a.inner) for a in param.frames)
+        for fact in network.facts.operators()
+        for param in fact.params
+        if param.frames
+    }
 
 
 def write_state(module: nn.Module, imported: Imported) -> None:

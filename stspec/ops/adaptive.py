@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from stspec.ops.base import (
     Arg,
+    FrameAxis,
     Layer,
     Layout,
     Op,
@@ -59,18 +61,19 @@ class Interlace(Op):
     def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
         """Return what makes the offsets, of all frames at once, and the scales."""
         c, t = self.moved(inputs[0].channels), inputs[0].frames or 1
-        shapes = {
-            "offset_conv": (1, c, 3),
-            "offset_fc1": (t, t),
-            "offset_fc2": (self.offsets, t),
-            "scale_conv": (self.offsets, c, 3),
-        }
+        given, read = FrameAxis(0), FrameAxis(1, reads=True)
+        layers: tuple[tuple[str, tuple[int, ...], tuple[FrameAxis, ...]], ...] = (
+            ("offset_conv", (1, c, 3), ()),
+            ("offset_fc1", (t, t), (given, read)),
+            ("offset_fc2", (self.offsets, t), (read,)),
+            ("scale_conv", (self.offsets, c, 3), ()),
+        )
         return tuple(
             param
-            for name, shape in shapes.items()
+            for name, shape, axes in layers
             for param in (
-                Param(f"{name}.weight", shape),
-                Param(f"{name}.bias", shape[:1], "bias"),
+                Param(f"{name}.weight", shape, frames=axes),
+                Param(f"{name}.bias", shape[:1], "bias", tuple(a for a in axes if not a.axis)),
             )
         )
 
@@ -170,10 +173,12 @@ class AdaptiveTemporalConv(Op):
         """Return what makes kernels, of all frames at once, and what makes gates."""
         c, t = inputs[0].channels, inputs[0].frames or 1
         r, inner = squeezed(c, self.reduction), t * self.expansion
+        given = FrameAxis(0)
+        norms = named("kernel_bn", BatchNorm().params([Shape(inner)]))
         return (
-            Param("kernel_fc1.weight", (inner, t)),
-            *named("kernel_bn", BatchNorm().params([Shape(inner)])),
-            Param("kernel_fc2.weight", (self.kernel, inner)),
+            Param("kernel_fc1.weight", (inner, t), frames=(given, FrameAxis(1, reads=True))),
+            *(replace(p, frames=(given,)) if p.shape else p for p in norms),
+            Param("kernel_fc2.weight", (self.kernel, inner), frames=(FrameAxis(1, reads=True),)),
             Param("gate_conv1.weight", (r, c, self.kernel)),
             *named("gate_bn", BatchNorm().params([Shape(r)])),
             Param("gate_conv2.weight", (c, r, 1)),

@@ -73,12 +73,26 @@ class ShapeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class FrameAxis:
+    """An axis of a parameter along which the clip's frames run, `inner` entries to each.
+
+    Where frames are read, products with them are summed; else each entry gives something.
+    """
+
+    axis: int
+    reads: bool = False
+    inner: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Param:
     """One entry of the state dict that an operator owns. Buffers are not learnt."""
 
     name: str
     shape: tuple[int, ...]
     role: Literal["weight", "bias", "scale", "shift", "buffer"] = "weight"
+    frames: tuple[FrameAxis, ...] = ()
+    """Axes by which it depends on the number of frames."""
 
     @property
     def numel(self) -> int:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from stspec.ops.base import (
     Arg,
+    FrameAxis,
     Layer,
     Layout,
     Op,
@@ -62,7 +63,7 @@ class Correlation(Op):
     def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
         """Return the weight of each channel, frame and offset."""
         c, t, _, _ = trunk(inputs[0], self.kind)
-        return (Param("weight", (c, t, self.kernel, self.kernel)),)
+        return (Param("weight", (c, t, self.kernel, self.kernel), frames=(FrameAxis(1),)),)
 
     def window(self) -> Window:
         """Return the previous frame and the farthest offsets."""

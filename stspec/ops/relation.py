@@ -9,7 +9,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from stspec.ops.base import Arg, Layer, Layout, Op, Param, Shape, ShapeError, Site, Window
+from stspec.ops.base import (
+    Arg,
+    FrameAxis,
+    Layer,
+    Layout,
+    Op,
+    Param,
+    Shape,
+    ShapeError,
+    Site,
+    Window,
+)
 from stspec.ops.recurrent import features_of
 
 
@@ -75,7 +86,11 @@ class Relation(Op):
         found: list[Param] = []
         for i, scale in enumerate(self.scales_of(inputs[0].frames or 1)):
             for name, (out, into) in self._layers(scale * inputs[0].channels).items():
-                found.append(Param(f"scales.{i}.{name}.weight", (out, into)))
+                # The first layer reads the frames of a relation, side by side.
+                is_first = name == "mlp.1"
+                read = FrameAxis(1, reads=True, inner=inputs[0].channels)
+                axes = (read,) if is_first else ()
+                found.append(Param(f"scales.{i}.{name}.weight", (out, into), frames=axes))
                 found.append(Param(f"scales.{i}.{name}.bias", (out,), "bias"))
         return tuple(found)
 

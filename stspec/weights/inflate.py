@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -46,14 +47,81 @@ def inflate(kernel: Array, frames: int, policy: str) -> Array | None:
     return inflated
 
 
-def adapt_channels(kernel: Array, channels: int) -> Array:
+def adapt_channels(kernel: Array, channels: int, *, keep: bool = False) -> Array:
     """Return a stem's kernel (O, I, ...) for another number of input channels.
 
     Every new channel gets the mean over the old ones (Wang et al., ECCV 2016), which is how RGB
-    weights start a network on optical flow or on differences of frames.
+    weights start a network on optical flow or on differences of frames. With `keep` the first
+    channels keep their own: frames that stand in front of their differences.
     """
     mean = kernel.mean(axis=1, keepdims=True, dtype=np.float64).astype(kernel.dtype)
-    return np.repeat(mean, channels, axis=1)
+    adapted = np.repeat(mean, channels, axis=1)
+    if keep:
+        kept = min(channels, kernel.shape[1])
+        adapted[:, :kept] = kernel[:, :kept]
+    return adapted
+
+
+def resize_kernel(kernel: Array, frames: int) -> Array:
+    """Return a kernel (O, I, T, kh, kw) over another number of frames.
+
+    Taps keep their distance from the frame that the output stands at (index ``T // 2``). A longer
+    kernel has zeros around them, so it computes the same; a shorter one adds the taps that it
+    lacks to its outermost, so a static clip gives the same.
+    """
+    assert kernel.ndim == 5 and frames >= 1, (kernel.shape, frames)
+    length = kernel.shape[2]
+    resized = np.zeros((*kernel.shape[:2], frames, *kernel.shape[3:]), dtype=kernel.dtype)
+    for tap in range(length):
+        place = tap - length // 2 + frames // 2
+        resized[:, :, min(max(place, 0), frames - 1)] += kernel[:, :, tap]
+    return resized
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """An axis of a parameter along which frames run, `inner` entries to each.
+
+    Where frames are read, products with them are summed; else each entry gives something.
+    """
+
+    axis: int
+    reads: bool = False
+    inner: int = 1
+
+
+def resample(array: Array, along: Along, size: int) -> Array | None:
+    """Return a parameter for another number of frames, or None where they do not come out even.
+
+    It then computes what it did on the clip resampled to its own frames: what it gives to frames
+    is interpolated linearly, and what it reads is read from interpolated frames, so that a static
+    clip gives the same.
+    """
+    there = array.shape[along.axis]
+    if there % along.inner or size % along.inner:
+        return None
+    old, new = there // along.inner, size // along.inner
+    apart = np.moveaxis(array, along.axis, 0).reshape(old, along.inner, -1)
+    matrix = interpolation(new, old).T if along.reads else interpolation(old, new)
+    mixed = np.tensordot(matrix, apart.astype(np.float64), axes=1)
+    whole = mixed.reshape(size, *np.moveaxis(array, along.axis, 0).shape[1:])
+    return np.ascontiguousarray(np.moveaxis(whole, 0, along.axis).astype(array.dtype))
+
+
+def interpolation(there: int, here: int) -> Array:
+    """Return the matrix (here, there) that interpolates a signal linearly; its rows sum to 1.
+
+    Both signals span the same time, so that samples stand in the middle of their parts of it.
+    """
+    places = np.clip((np.arange(here) + 0.5) * there / here - 0.5, 0, there - 1)
+    below = np.minimum(places.astype(int), max(there - 2, 0))
+    above = np.minimum(below + 1, there - 1)
+    share = places - below
+    matrix = np.zeros((here, there))
+    rows = np.arange(here)
+    np.add.at(matrix, (rows, below), 1 - share)
+    np.add.at(matrix, (rows, above), share)
+    return matrix
 
 
 def check_policy(policy: str) -> None:

@@ -1,0 +1,247 @@
+"""Weights of one video network start another: what is kept, and what is computed then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stspec.diagnostics import SpecError
+from stspec.module import build_module, load_weights, transplant_weights
+from stspec.network import Network, load
+from stspec.weights.inflate import Along, adapt_channels, interpolation, resample, resize_kernel
+from tests.networks import on, run, seeded
+
+SEEDS = st.integers(0, 2**32 - 1)
+COUNTS = st.integers(1, 9)
+
+
+def drawn(seed: int, *shape: int) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def convolved(clip: Any, kernel: Any) -> Any:
+    """Return a convolution padded by half of the kernel, in time and space."""
+    pads = (kernel.shape[2] // 2, 0, 0)
+    return F.conv3d(torch.tensor(clip), torch.tensor(kernel), padding=pads).numpy()
+
+
+@settings(deadline=None)
+@given(SEEDS, st.sampled_from([1, 3, 5]), st.sampled_from([3, 5, 7, 9]), st.integers(4, 8))
+def test_a_longer_kernel_computes_the_same(seed: int, t: int, longer: int, frames: int) -> None:
+    if longer <= t:
+        return
+    kernel, clip = drawn(seed, 3, 2, t, 1, 1), drawn(seed + 1, 1, 2, frames, 2, 2)
+    resized = resize_kernel(kernel, longer)
+    np.testing.assert_allclose(convolved(clip, resized), convolved(clip, kernel), atol=1e-12)
+
+
+@given(SEEDS, COUNTS, COUNTS)
+def test_a_resized_kernel_gives_a_static_clip_the_same(seed: int, t: int, frames: int) -> None:
+    kernel = drawn(seed, 2, 3, t, 2, 2)
+    resized = resize_kernel(kernel, frames)
+    assert resized.shape == (2, 3, frames, 2, 2)
+    np.testing.assert_allclose(resized.sum(2), kernel.sum(2), atol=1e-12)
+
+
+@given(COUNTS, COUNTS)
+def test_interpolation_is_torchs(there: int, here: int) -> None:
+    signal = torch.arange(there, dtype=torch.float64)[None, None] ** 2
+    ours = interpolation(there, here) @ signal[0, 0].numpy()
+    theirs = F.interpolate(signal, size=here, mode="linear", align_corners=False)
+    np.testing.assert_allclose(ours, theirs[0, 0].numpy(), atol=1e-12)
+    np.testing.assert_allclose(interpolation(there, here).sum(1), 1)
+
+
+@given(SEEDS, COUNTS, COUNTS, st.integers(1, 4))
+def test_what_is_read_of_a_static_clip_stays(seed: int, t: int, frames: int, inner: int) -> None:
+    weight, features = drawn(seed, 5, t * inner), drawn(seed + 1, inner)
+    moved = resample(weight, Along(1, reads=True, inner=inner), frames * inner)
+    assert moved is not None
+    np.testing.assert_allclose(moved @ np.tile(features, frames), weight @ np.tile(features, t))
+
+
+@given(SEEDS, COUNTS, COUNTS)
+def test_what_is_given_to_frames_is_interpolated(seed: int, t: int, frames: int) -> None:
+    weight = drawn(seed, 4, t, 3)
+    moved = resample(weight, Along(1), frames)
+    assert moved is not None
+    signal = torch.tensor(weight).permute(0, 2, 1)
+    wanted = F.interpolate(signal, size=frames, mode="linear", align_corners=False)
+    np.testing.assert_allclose(moved, wanted.permute(0, 2, 1).numpy(), atol=1e-12)
+    assert resample(weight, Along(1, inner=2), 2 * frames + 1) is None
+
+
+def test_differences_may_stand_behind_frames_that_keep_their_weights() -> None:
+    kernel = drawn(0, 4, 3, 7, 7)
+    adapted = adapt_channels(kernel, 18, keep=True)
+    np.testing.assert_array_equal(adapted[:, :3], kernel)
+    np.testing.assert_allclose(adapted[:, 3:], np.repeat(kernel.mean(1, keepdims=True), 15, 1))
+
+
+def moved(source: Network, target: Network) -> tuple[nn.Module, nn.Module, Any]:
+    """Return a seeded module, one of another network with its weights, and the report."""
+    theirs = seeded(source).double()
+    ours = build_module(target).double()
+    report = transplant_weights(target, ours, source, theirs)
+    return theirs, ours.eval(), report
+
+
+def still(frames: int, size: int = 32) -> Tensor:
+    frame = torch.randn(1, 3, 1, size, size, generator=torch.Generator().manual_seed(1))
+    return frame.double().expand(-1, -1, frames, -1, -1).contiguous()
+
+
+def trunk(module: nn.Module, x: Tensor) -> Tensor:
+    """Return what the last stage gives."""
+    seen: list[Tensor] = []
+    handle = module.get_submodule("layer4").register_forward_hook(lambda _m, _x, y: seen.append(y))
+    run(module, x)
+    handle.remove()
+    return seen[0]
+
+
+def test_average_gives_a_static_clip_the_activations_of_its_frame() -> None:
+    # In the middle of a clip that is longer than what the network looks at, no edge is seen.
+    frames = 45
+    image = load(on("resnet18", "tsn", frames=1))
+    network = load(on("resnet18", {"extends": "i3d", "inflate": "average"}, frames=frames))
+    theirs, ours, report = moved(image, network)
+    assert not report.filled
+    flat = trunk(theirs, still(1))
+    volume = trunk(ours, still(frames))
+    torch.testing.assert_close(volume[:, :, frames // 2], flat, rtol=1e-9, atol=1e-9)
+
+
+def test_center_gives_every_frame_of_any_clip_its_activations() -> None:
+    image = load(on("resnet18", "tsn", frames=5))
+    network = load(on("resnet18", {"extends": "i3d", "inflate": "center"}, frames=5))
+    theirs, ours, _ = moved(image, network)
+    x = torch.randn(2, 3, 5, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(run(ours, x), run(theirs, x), rtol=1e-9, atol=1e-9)
+
+
+def test_repeat_is_not_divided_and_zero_init_is_silent() -> None:
+    image = load(on("resnet18", "tsn"))
+    weight = build_module(image).state_dict()["layer1.0.conv1.weight"]
+    state = {"layer1.0.conv1.weight": weight}
+    for policy, wanted in (("repeat", weight), ("zero_init", torch.zeros_like(weight))):
+        network = load(on("resnet18", {"extends": "i3d", "inflate": policy}))
+        module = build_module(network)
+        transplant_weights(network, module, image, state)
+        kernel = module.state_dict()["layer1.0.conv1.weight"]
+        assert kernel.shape[2] == 3
+        for tap in kernel.unbind(2):
+            torch.testing.assert_close(tap, wanted)
+
+
+def test_a_volume_becomes_flat_again() -> None:
+    # Summed over time: in the middle of a long static clip both compute the same.
+    network = load(on("resnet18", "i3d", frames=45))
+    flat = load(on("resnet18", "tsn", frames=1))
+    theirs, ours, report = moved(network, flat)
+    assert not report.filled and "summed over 3 frames" in report.summary()
+    volume = trunk(theirs, still(45))[:, :, 22]
+    torch.testing.assert_close(trunk(ours, still(1)), volume, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tam", "tsn"),
+        ("tsn", "tam"),
+        ("tsm", "i3d"),
+        ("s3d", "tsm"),
+        ("p3d", "tsn"),
+        ("tsn", "p3d"),
+    ],
+)
+def test_policies_share_all_of_their_backbone(one: str, other: str) -> None:
+    donor, network = (load(on("resnet50", policy, frames=16)) for policy in (one, other))
+    report = transplant_weights(network, build_module(network), donor, seeded(donor))
+    image = {network.image_keys.get(entry.key, entry.key) for entry in report.loaded}
+    assert set(load(on("resnet50", "tsn")).state) <= image
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "here"), [("tanet_resnet50", 8, 16), ("tin_resnet50", 8, 5), ("trn", 8, 12)]
+)
+def test_what_depends_on_frames_is_resampled(name: str, there: int, here: int) -> None:
+    own = [("clip.size", 32 if name == "trn" else 40), ("classes", 5)]
+    donor, network = (load(name, [*own, ("clip.frames", t)]) for t in (there, here))
+    module = build_module(network)
+    report = transplant_weights(network, module, donor, seeded(donor))
+    resampled = [entry for entry in report.loaded if "resampled in time" in entry.how]
+    changed = {key for key in donor.state if network.state.get(key, ()) != donor.state[key]}
+    assert {entry.key for entry in resampled} == changed & network.state.keys()
+    assert all(entry.key not in donor.state for entry in report.filled)
+    x = torch.randn(1, *network.facts.input.sizes)
+    assert bool(run(module.eval(), x).isfinite().all())
+
+
+def test_correlation_weights_follow_the_frames() -> None:
+    own = [("clip.size", 64), ("classes", 5)]
+    donor = load("corrnet_26", [*own, ("clip.frames", 8)])
+    network = load("corrnet_26", [*own, ("clip.frames", 16)])
+    theirs, ours, report = moved(donor, network)
+    assert not report.filled
+    key = "layer1.1.corr.correlation.weight"
+    weight, longer = theirs.state_dict()[key], ours.state_dict()[key]
+    flat = weight.permute(0, 2, 3, 1).flatten(1, 2)
+    wanted = F.interpolate(flat, size=longer.shape[1], mode="linear", align_corners=False)
+    torch.testing.assert_close(longer.permute(0, 2, 3, 1).flatten(1, 2), wanted)
+
+
+@pytest.mark.parametrize("channels", [2, 10, 15, 1])
+def test_other_inputs_see_the_mean(channels: int) -> None:
+    donor = load(on("resnet18", "i3d"))
+    network = load(on("resnet18", "i3d", channels=channels))
+    theirs, ours, report = moved(donor, network)
+    kernels = (m.state_dict()["conv1.weight"] for m in (theirs, ours))
+    there, here = kernels
+    assert here.shape[1] == channels
+    for kernel in here.unbind(1):
+        torch.testing.assert_close(kernel, there.mean(1))
+    assert f"adapted (3 to {channels} channels)" in report.summary()
+    back = build_module(donor).double()
+    assert not transplant_weights(donor, back, network, ours).filled
+
+
+def test_another_number_of_classes_keeps_its_own_classifier() -> None:
+    donor = load(on("resnet18", "tsn"))
+    network = load({**on("resnet18", "tsn"), "classes": 9})
+    module = build_module(network)
+    before = module.state_dict()["fc.weight"].clone()
+    report = transplant_weights(network, module, donor, seeded(donor))
+    assert {entry.key for entry in report.filled} == {"fc.weight", "fc.bias"}
+    torch.testing.assert_close(module.state_dict()["fc.weight"], before)
+
+
+def test_what_does_not_fit_is_told_and_keeps_its_values() -> None:
+    own = [("clip.size", 32), ("classes", 5)]
+    donor, network = load("c3d", own), load("c3d", [*own, ("clip.frames", 32)])
+    report = transplant_weights(network, build_module(network), donor, seeded(donor))
+    (entry,) = report.filled
+    assert entry.key == "fc6.weight" and entry.reason == "it is 4096x2048 there"
+
+
+def test_a_stranger_is_refused() -> None:
+    donor, network = load(on("squeezenet", "tsn")), load(on("resnet18", "tsn"))
+    with pytest.raises(SpecError, match="none of the checkpoint's"):
+        transplant_weights(network, build_module(network), donor, {"a.weight": torch.zeros(1)})
+
+
+def test_an_image_network_fills_the_same_either_way() -> None:
+    image, network = load(on("resnet18", "tsn")), load(on("resnet18", "i3d"))
+    state = seeded(image).state_dict()
+    one, other = build_module(network), build_module(network)
+    transplant_weights(network, one, image, state)
+    load_weights(network, other, state, image=True)
+    for key, value in one.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[key])
