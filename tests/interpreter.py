@@ -76,7 +76,7 @@ def _conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
     weight = weights.must("weight")
     if weight.dim() == 4:
         weight = weight.unsqueeze(2)
-    clip, padding = _padded(x[0], (op.time, op.space, op.space), 0.0)
+    clip, padding = _padded(x[0], (op.time, *op.spatial), 0.0)
     stride = (op.time.stride, op.stride, op.stride)
     groups = op.group_count(clip.shape[1])
     return F.conv3d(clip, weight, weights("bias"), stride, padding, groups=groups)

@@ -30,17 +30,27 @@ def small(name: str, *overrides: str) -> Network:
     return load(name, [*sized(name, str(SIZE)), "classes=7", *overrides])
 
 
+LEAST = {"inceptionv3": 91, "inceptionv3_tsn": 91, "bninception": 64}
+"""Sides that backbones need whose convolutions are not padded, or whose strided modules join
+convolutions and pools, which agree on even sizes alone."""
+
+
 def sized(name: str, size: str) -> list[str]:
     """Return the override of the clip's size; a model of features has none."""
-    return [f"clip.size={size}"] if load(name).facts.input.is_trunk else []
+    whole = load(name)
+    if not whole.facts.input.is_trunk:
+        return []
+    if size.isdecimal():
+        size = str(max(int(size), LEAST.get(whole.spec.backbone.name, 0)))
+    return [f"clip.size={size}"]
 
 
 def odd(name: str) -> Network:
     """Return a shipped model for clips of odd sizes, with a frame more than its own."""
     whole = load(name)
     frames = whole.facts.input.frames or 1
-    # BNInception's strided modules join convolutions and pools, which agree on even sizes alone.
-    size = "[64, 96]" if whole.spec.backbone.name == "bninception" else "[45, 67]"
+    sizes = {**dict.fromkeys(LEAST, "[93, 107]"), "bninception": "[64, 96]"}
+    size = sizes.get(whole.spec.backbone.name, "[45, 67]")
     own = [f"clip.frames={frames + 1 - frames % 2}", *sized(name, size)]
     return load(name, [*own, "classes=5"])
 

@@ -130,7 +130,7 @@ def likeness(x: Node, y: Node) -> int:
     if isinstance(x.body, Graph) and isinstance(y.body, Graph):
         return _graph_likeness(x.body, y.body)
     if isinstance(x.body, Conv2d) and isinstance(y.body, Conv2d):
-        return 2 if x.body.kernel == y.body.kernel else 0
+        return 2 if x.body.sides == y.body.sides else 0
     return 2 if type(x.body) is type(y.body) else 1
 
 

@@ -71,6 +71,11 @@ def canonical_op(op: Op, channels: tuple[int, ...]) -> Op:
 
 def _conv_fields(op: Conv2d, channels: int) -> dict[str, Any]:
     fields: dict[str, Any] = {"width": op.channels((channels,)), **_paddings(op, None)}
+    height, width = op.sides
+    if height == width:
+        fields["kernel_w"] = None
+    elif op.padding is None:
+        fields["padding"] = None  # it differs between height and width
     groups = op.group_count(channels)
     fields["groups"] = "depthwise" if groups == channels > 1 else groups
     return fields

@@ -197,7 +197,7 @@ def _spatial(reading: Reading) -> str:
     stems: list[str] = []
     for site in reading.trunk():
         op = reading.flat(site)
-        if not isinstance(op, Conv2d) or op.kernel == 1 or _made_whole(reading, site):
+        if not isinstance(op, Conv2d) or op.space.kernel == 1 or _made_whole(reading, site):
             continue
         if "stem" in site.roles:
             stems.append(f"stem {kernel_text(op)}")
@@ -248,7 +248,7 @@ def _mechanism(reading: Reading, site: Site) -> tuple[str, str, Site] | None:
         return block_words(made.node.body), f"{relation} {landmark}", made
     if window.time.kernel == 1 and not window.global_time:
         return None
-    if isinstance(op, Conv2d) and op.kernel > 1:
+    if isinstance(op, Conv2d) and op.space.kernel > 1:
         return "the same convolutions", "in", site
     if isinstance(op, Pool2d):
         return f"{'max' if op.kind.startswith('max') else 'average'}-pools", "in", site

@@ -36,7 +36,7 @@ def kernel_text(op: Op) -> str | None:
     """Return a kernel as the field writes it, 3x3 or 3x1x1; None where there is none."""
     if not isinstance(op, Conv2d | Pool2d):
         return None
-    sizes = (op.kernel, op.kernel)
+    sizes = op.sides if isinstance(op, Conv2d) else (op.kernel, op.kernel)
     time = op.window().time.kernel
     looks = time > 1 or op.window().time.stride > 1
     return "x".join(str(size) for size in ((time, *sizes) if looks else sizes))
@@ -316,7 +316,7 @@ def _aspects(op: Op) -> dict[str, Any]:
     if not isinstance(op, Conv2d | Pool2d):
         return {name.replace("_", " "): value for name, value in fields.items()}
     window = op.window()
-    for name in ("kernel", "kernel_t", "stride_t", "padding", "padding_t"):
+    for name in ("kernel", "kernel_w", "kernel_t", "stride_t", "padding", "padding_t"):
         fields.pop(name, None)
     told: dict[str, Any] = {"kernel": kernel_text(op), **fields}
     told["temporal stride"] = window.time.stride

@@ -210,6 +210,9 @@ class _Columns:
         is_time = index == 0 and (path, argument, 2) in self.slots
         if is_time and self.slots[slot] != self.slots[path, argument, 1]:
             plain += "_t"
+        last = 2 if (path, argument, 2) in self.slots else 1
+        if index == last and self.slots[slot] != self.slots[path, argument, last - 1]:
+            plain += "_w"
         taken = {*self.by_vector.values(), *self.named.values()}
         owner = path.replace(".", "_").lstrip("@")
         owner = f"layer{owner}" if owner[:1].isdigit() else owner

@@ -170,6 +170,7 @@ def _describe(plan: ClassPlan) -> str:
         "conv unit": "Convolution, batch norm and ReLU",
         "inception": "Inception module",
         "downsample inception": "Inception module that halves the resolution",
+        "split branch": "Branch that ends in convolutions side by side",
         "basic": "Basic residual block",
         "downsample basic": "Basic residual block with a projected shortcut",
         "padded basic": "Basic residual block with a shortcut padded by zeros",
@@ -228,12 +229,15 @@ def _describe(plan: ClassPlan) -> str:
         "shift": "a temporal shift",
         "motion": "excitation by motion",
         "blend": "temporal convolutions",
+        "gate_shift": "a gated shift",
+        "gate_shift_strided": "a gated shift",
+        "interlace": "temporal interlacing",
         "corr": "correlation",
     }
     added = tuple(name for name in inserted_in if name != "separable")
     separable = "separable" in inserted_in and "separable" not in kind
     end = ", separable over space and time." if separable else "."
-    parts = [words.get(name, name) for name in added]
+    parts = [words.get(name, name.replace("_", " ")) for name in added]
     told = f"{text}, with {listing(parts)}{end}" if parts else text + end
     # What is added by several rules is told by their names.
     return told if len(told) <= LONGEST else f"{text}, with {listing(added)}{end}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -149,7 +150,7 @@ def _inner_width(
             "say `width: out`",
         )
     time, groups = int(values.get("kernel_t", 3)), conv.group_count(arriving)
-    area = conv.kernel * conv.kernel
+    area = math.prod(conv.sides)
     # Groups divide the weights of the 3D convolution and of the spatial one alike.
     per_channel = area * arriving + time * width * groups
     if values.get("first") == "temporal":

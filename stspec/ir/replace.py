@@ -45,7 +45,7 @@ def replace_by_block(
     assert isinstance(conv, Conv2d) and isinstance(rule.target, type)
     target = rule.target
     assert issubclass(target, Block)
-    _check_strides(rule, target, node.name, conv)
+    _check_fields(rule, target, node.name, conv)
     shared = conv.model_dump() | {"width": channels[1]}
     known = {name: value for name, value in shared.items() if name in target.model_fields}
     block = make(rule, target, {**known, **values})
@@ -65,8 +65,10 @@ def replace_by_block(
     return replace_unit(owner, unit, [new.tagged(roles=tuple(roles), ends=ends, core_norm=taken)])
 
 
-def _check_strides(rule: Rule, target: type[Block], name: str, conv: Conv2d) -> None:
-    """Refuse a block that cannot stride as the convolution does."""
+def _check_fields(rule: Rule, target: type[Block], name: str, conv: Conv2d) -> None:
+    """Refuse a block that cannot stride as the convolution does, or is square where that is not."""
+    if conv.kernel_w is not None and "kernel_w" not in target.model_fields:
+        raise _misfit(rule, name, "the convolution's kernel is not square, and its own is")
     for field, axis in (("stride", "space"), ("stride_t", "time")):
         stride = getattr(conv, field, 1)
         if stride > 1 and field not in target.model_fields:

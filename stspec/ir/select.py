@@ -83,11 +83,11 @@ def is_kind(op: Op, kinds: list[str]) -> bool:
 
 
 def _kernel(body: Op | Graph) -> int | None:
-    return body.kernel if isinstance(body, Conv2d | Pool2d) else None
+    return body.space.kernel if isinstance(body, Conv2d | Pool2d) else None
 
 
 def _pointwise(body: Op | Graph) -> bool | None:
-    return body.kernel == 1 if isinstance(body, Conv2d) else None
+    return body.space.kernel == 1 if isinstance(body, Conv2d) else None
 
 
 def _depthwise(body: Op | Graph) -> bool | None:

@@ -29,13 +29,16 @@ Padding = Annotated[int, Field(ge=0)] | Same
 
 
 class Conv2d(Op):
-    """Convolution of every frame by itself: weight (O, I/groups, k, k)."""
+    """Convolution of every frame by itself: weight (O, I/groups, k, k), or (..., k, kernel_w)."""
 
     kind: ClassVar[str] = "conv2d"
     layout: ClassVar[Layout | None] = "frames"
 
     width: int | None = Field(default=None, ge=1, description="output channels; as many as input")
     kernel: int = Field(default=1, ge=1, description="spatial kernel")
+    kernel_w: int | None = Field(
+        default=None, ge=1, description="its width, where that differs from its height"
+    )
     stride: int = Field(default=1, ge=1, description="spatial stride")
     padding: Padding | None = Field(
         default=None, description="spatial padding, or same; kernel // 2"
@@ -49,9 +52,20 @@ class Conv2d(Op):
         return Reach()
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """Return height and width of the spatial kernel."""
+        return self.kernel, self.kernel if self.kernel_w is None else self.kernel_w
+
+    @property
+    def spatial(self) -> tuple[Reach, Reach]:
+        """Return kernel, stride and padding in height and in width."""
+        height, width = (_reach(side, self.stride, self.padding) for side in self.sides)
+        return height, width
+
+    @property
     def space(self) -> Reach:
-        """Return kernel, stride and padding in space."""
-        return _reach(self.kernel, self.stride, self.padding)
+        """Return kernel, stride and padding in space, of the larger side."""
+        return max(self.spatial, key=lambda reach: reach.kernel)
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the width, or the input's where none is given."""
@@ -69,13 +83,14 @@ class Conv2d(Op):
         if c % groups or out % groups:
             raise ShapeError(f"{groups} groups do not divide {c} -> {out} channels", "groups")
         check_room("T", t, self.time, "kernel_t")
-        check_room("H", h, self.space, "kernel")
-        check_room("W", w, self.space, "kernel")
-        return Shape(out, extent(t, self.time), extent(h, self.space), extent(w, self.space))
+        height, width = self.spatial
+        check_room("H", h, height, "kernel")
+        check_room("W", w, width, "kernel" if self.kernel_w is None else "kernel_w")
+        return Shape(out, extent(t, self.time), extent(h, height), extent(w, width))
 
     def kernel_sizes(self) -> tuple[int, ...]:
         """Return the kernel as it is stored in the weight."""
-        return (self.kernel, self.kernel)
+        return self.sides
 
     def params(self, inputs: Sequence[Shape]) -> tuple[Param, ...]:
         """Return the weight and, if any, the bias."""
@@ -120,7 +135,8 @@ class Conv2d(Op):
 
     def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
-        return (self.space.padding,) * 2
+        height, width = self.spatial
+        return (height.padding, width.padding)
 
     def describe(self) -> str:
         """Return the kernel in the field's notation, such as 3x3 or 3x1x1."""
@@ -151,7 +167,7 @@ class Conv3d(Conv2d):
 
     def kernel_sizes(self) -> tuple[int, ...]:
         """Return the kernel as it is stored in the weight."""
-        return (self.kernel_t, self.kernel, self.kernel)
+        return (self.kernel_t, *self.sides)
 
     def strides(self) -> tuple[int, ...]:
         """Return the strides in the order of the kernel's axes."""

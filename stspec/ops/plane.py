@@ -43,7 +43,7 @@ class PlaneConv(Conv2d):
         """Return the shape that comes out; `stride` is along frames."""
         out = super().infer(inputs)
         _, _, _, width = trunk(inputs[0], self.kind)
-        along = Reach(self.space.kernel, self.stride_c, self.space.padding)
+        along = Reach(self.spatial[1].kernel, self.stride_c, self.spatial[1].padding)
         return Shape(out.channels, out.frames, out.height, extent(width, along))
 
     def strides(self) -> tuple[int, ...]:

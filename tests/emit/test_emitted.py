@@ -28,8 +28,9 @@ FAMILIES = ["tsn", "tam", "tsm", "nln", "i3d", "s3d", "avg", "max"]
 REPO = Path(__file__).parents[2]
 SIDES = {"eco_full": "64"}
 """Sides of maps of which pools that round up and strided convolutions make the same."""
-BEYOND_HALF = {"p3d_131", "p3d_199"}
-"""Units that are summed double the variance; untrained, so many leave the range of float16."""
+BEYOND_HALF = {"p3d_131", "p3d_199", "action_resnet50"}
+"""Units that are summed double the variance, three excitations make it twenty times as large;
+untrained, so many leave the range of float16."""
 
 
 @cache

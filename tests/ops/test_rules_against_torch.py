@@ -41,6 +41,7 @@ trunks = st.builds(
 
 spatial = {
     "kernel": st.integers(1, 7),
+    "kernel_w": st.none() | st.integers(1, 7),
     "stride": st.integers(1, 9),
     "padding": st.none() | st.just("same") | st.integers(0, 6),
     "width": st.none() | st.integers(1, 12),
