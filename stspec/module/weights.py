@@ -100,7 +100,7 @@ def transplant_weights(
         along=_along(network),
         channels=(donor.facts.input.channels, network.facts.input.channels),
         keep=keep_channels,
-        class_layers=network.class_layers | {*CLASS_LAYERS},
+        class_layers={**CLASS_LAYERS, **network.class_layers},
     )
     imported = transplant(_arrays(state), network.state, graft)
     write_state(module, imported)

@@ -60,7 +60,7 @@ def import_state_dict(
         elif (array := reshaped(piece.array, shape)) is not None:
             ledger.state[key] = array
             ledger.entries.append(loaded(piece, shape))
-        elif (axis := _other_classes(piece, shape, class_layers)) is None:
+        elif (axis := other_classes(piece, shape, class_layers)) is None:
             ledger.misfits.append(Misfit(key, piece.array.shape, shape))
         elif classes == "replace":
             ledger.entries.extend(replaced(piece, shape, axis))
@@ -140,7 +140,7 @@ def foreign(
     return Diagnostic("foreign-checkpoint", message, help=help_text)
 
 
-def _other_classes(piece: Piece, shape: Shape, class_layers: Mapping[str, int]) -> int | None:
+def other_classes(piece: Piece, shape: Shape, class_layers: Mapping[str, int]) -> int | None:
     """Return the axis in which alone a classifier's tensor differs from the model's, if it does."""
     axis = class_layers.get(piece.key.rpartition(".")[0])
     there, here = piece.array.shape, tuple(shape)

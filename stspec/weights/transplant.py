@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stspec.diagnostics import SpecError
 from stspec.weights.arrays import Array, HasShape, Shape, as_array, reshaped, size_text
 from stspec.weights.gather import Piece
-from stspec.weights.importer import CLASS_LAYERS, OWN, absent, foreign, loaded, replaced, unexpected
+from stspec.weights.importer import (
+    CLASS_LAYERS,
+    OWN,
+    absent,
+    foreign,
+    loaded,
+    other_classes,
+    replaced,
+    unexpected,
+)
 from stspec.weights.inflate import (
     SAME_IN_2D,
     Along,
@@ -39,7 +48,7 @@ class Graft:
     along: Mapping[str, tuple[Along, ...]] = field(default_factory=dict)
     channels: tuple[int, int] | None = None
     keep: bool = False
-    class_layers: Collection[str] = CLASS_LAYERS
+    class_layers: Mapping[str, int] = field(default_factory=lambda: CLASS_LAYERS)
 
 
 def transplant(
@@ -67,8 +76,8 @@ def transplant(
         used.add(source)
         how = () if source == key else ("renamed",)
         piece = Piece(key, as_array(state[source]), (source,), how)
-        if _is_other_classifier(piece, shape, graft.class_layers):
-            entries.extend(replaced(piece, shape))
+        if (axis := other_classes(piece, tuple(shape), graft.class_layers)) is not None:
+            entries.extend(replaced(piece, tuple(shape), axis))
             continue
         fitted = _fit(piece, tuple(shape), graft)
         if fitted is None:
@@ -90,12 +99,6 @@ def _reason(there: Shape, policy: str) -> str:
     if policy == "scratch":
         return "its rule starts it from scratch"
     return f"it is {size_text(there)} there"
-
-
-def _is_other_classifier(piece: Piece, shape: Shape, class_layers: Collection[str]) -> bool:
-    there = piece.array.shape
-    is_classes = piece.key.rpartition(".")[0] in class_layers
-    return is_classes and bool(there) and bool(shape) and there[0] != shape[0]
 
 
 def _fit(piece: Piece, shape: Shape, graft: Graft) -> tuple[Array, tuple[str, ...]] | None:

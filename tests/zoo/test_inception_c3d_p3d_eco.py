@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,9 +18,13 @@ from stspec.module import build_module
 from stspec.network import Network, load
 from stspec.ops.conv import Conv3d
 from stspec.ops.pool import MaxPool3d
+from stspec.reference import load_oracle
+from stspec.weights.importer import import_state_dict
+from tests.interpreter import interpret
 from tests.networks import clip, meta_module, on, run, seeded, shapes
 from tests.zoo.sampling import as_predicted, copies, costs_as_predicted, trains
 
+ORACLES = Path(__file__).parents[1] / "data" / "oracles"
 SIDE = st.integers(33, 96)
 ODD = st.sampled_from([1, 3, 5])
 
@@ -144,6 +150,29 @@ def test_where_the_original_i3d_looks_at_time_and_strides() -> None:
     assert strided == wanted
     assert {op.kernel_t for op in pools.values() if op.stride == 1} == {3}
     assert facts["inception5b"].output.sizes == (1024, 8, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "size"),
+    [("i3d_original_flow", 19, [37, 46]), ("s3d_original", 18, [33, 50]), ("eco_full", 5, 32)],
+)
+def test_odd_clips_mean_what_their_graphs_do(name: str, frames: int, size: Any) -> None:
+    own = [("clip.frames", frames), ("clip.size", size), ("classes", 5)]
+    network = load(name, own)
+    module = seeded(network).double()
+    x = clip(network, dtype=torch.float64)
+    expected = interpret(network, module.state_dict(), x)
+    torch.testing.assert_close(run(module, x), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_checkpoint_of_flow_is_imported() -> None:
+    network = load("i3d_original_flow")
+    public = load_oracle(ORACLES, "piergiaj_i3d_small").state_dict
+    stem = "Conv3d_1a_7x7.conv3d.weight"
+    shapes_there = {**public, stem: (64, 2, 7, 7, 7)}
+    state = {key: np.broadcast_to(np.float32(0), shape) for key, shape in shapes_there.items()}
+    report = import_state_dict(state, network.state, "piergiaj", classes="replace").report
+    assert {entry.key for entry in report.filled} == {"fc.weight", "fc.bias"}
 
 
 def by_hand(unit: nn.Module, x: Tensor, join: str) -> Tensor:
