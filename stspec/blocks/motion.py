@@ -17,7 +17,8 @@ class MotionExcitation(Block):
     """Channels are excited where neighbouring frames differ: x * (sigmoid(y) + 0.5).
 
     Features are reduced; a frame's differ from its neighbour's, moved by a 3x3 kernel; their
-    mean over space excites whole channels, or a pyramid of three scales each position.
+    mean over space excites whole channels, or a pyramid of three scales each position. Of both
+    directions, convolutions and norms see all differences at once, as one clip of 2 * T frames.
     """
 
     kind: ClassVar[str] = "motion_excitation"
