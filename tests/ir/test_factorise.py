@@ -246,3 +246,41 @@ def test_names_that_are_taken_are_left_alone() -> None:
     assert_sound(network.graph)
     assert network.state["conv1_t.weight"] == (4, 8, 3, 3)
     assert (8, 8, 3, 1, 1) in network.state.values()
+
+
+def test_the_temporal_one_may_stand_first() -> None:
+    network = factorised("resnet50", {"slot": "conv2"}, first="temporal")
+    made = ["conv1", "bn1", "relu1", "conv2_t", "bn2_t", "conv2_relu_t", "conv2", "bn2", "relu2"]
+    assert names(network, "layer1.1")[:9] == made
+    assert wiring(network, "layer1.1", *made[1:]) == dict(zip(made[1:], made, strict=False))
+
+
+def test_what_enters_a_block_enters_the_first_of_two() -> None:
+    rules = {
+        "spatial": {"wide": {"where": {"slot": "conv1"}, "to": "conv2plus1d", "first": "temporal"}},
+        "temporal": {"shift": {"insert": "shift", "at": {"role": "residual_start"}}},
+    }
+    network = on("resnet18", rules)
+    assert reads(network, "layer1.0.conv1_t") == ("shift",)
+    assert reads(network, "layer1.0.shift") == ("x",)
+
+
+def test_widths_match_whichever_stands_first() -> None:
+    network = factorised("resnet18", {"slot": "conv1"}, first="temporal", width="match_conv")
+    # 3 * 9 * 64 * 128 weights, of 3 * 64 and 9 * 128 for every channel between.
+    assert network.state["layer2.0.conv1_t.weight"] == (164, 64, 3, 1, 1)
+    assert network.state["layer2.0.conv1.weight"] == (128, 164, 3, 3)
+
+
+def test_the_norm_between_may_have_an_epsilon_of_its_own() -> None:
+    for first, inner, outer in (("spatial", "bn1", "bn1_t"), ("temporal", "bn1_t", "bn1")):
+        network = factorised("resnet18", {"slot": "conv1"}, first=first, inner_eps=0.01)
+        epsilons = [op(network, f"layer1.0.{n}").model_dump()["eps"] for n in (inner, outer)]
+        assert epsilons == [0.01, 1e-5]
+
+
+def test_norms_of_layers_are_the_backbones() -> None:
+    norm = {"eps": 0.01, "momentum": 0.2}
+    network = on({"extends": "resnet18", "norm": norm}, {})
+    dumped = op(network, "bn1").model_dump()
+    assert {key: dumped[key] for key in norm} == norm
