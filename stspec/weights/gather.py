@@ -45,7 +45,7 @@ def gather(
     scheme = scheme.among(public)
     stacks: dict[str, list[tuple[Route, str]]] = {}
     for name in public:
-        route = _choose(scheme.routes(name), expected)
+        route = choose(scheme.routes(name), expected)
         if route.dropped is not None:
             shape = tuple(public[name].shape)
             entry = Entry(name, "left_out", shape, reason=route.dropped, inert=route.inert)
@@ -65,8 +65,8 @@ def gather(
     return result.pieces, result.left_out
 
 
-def _choose(routes: Iterable[Route], expected: Collection[str]) -> Route:
-    """The first route to a key that is expected, else the first."""
+def choose(routes: Iterable[Route], expected: Collection[str]) -> Route:
+    """Return the first route to a key that is expected, else the first."""
     routes = tuple(routes)
     return next((route for route in routes if route.key in expected), routes[0])
 

@@ -184,6 +184,9 @@ class ImporterKeys(Keys):
     recognise: list[Text] = Field(default_factory=list, description="keys that speak for it")
     prefixes: list[Text] = Field(default_factory=list, description="taken off the front of keys")
     rules: list[dict[str, Any]] = Field(default_factory=list, description="applied in order")
+    writes: list[RenameKeys] = Field(
+        default_factory=list, description="how keys are written back; the first that fits"
+    )
 
     @model_validator(mode="after")
     def _has_patterns(self) -> ImporterKeys:
@@ -253,6 +256,7 @@ def _importer(
         recognise=keys.patterns(),
         prefixes=tuple(keys.prefixes),
         rules=rules,
+        writes=tuple(rule.rule() for rule in keys.writes),
     )
     if keys.extends is None:
         return own
@@ -263,6 +267,7 @@ def _importer(
         recognise=own.recognise + parent.recognise,
         prefixes=own.prefixes + tuple(p for p in parent.prefixes if p not in own.prefixes),
         rules=own.rules + parent.rules,
+        writes=own.writes + parent.writes,
     )
 
 

@@ -172,6 +172,8 @@ class Importer:
     recognise: tuple[Pattern, ...] = ()
     prefixes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    writes: tuple[Rename, ...] = ()
+    """How keys are written back, once the rules are undone: of these the first that fits."""
 
     def among(self, keys: Iterable[str]) -> Importer:
         """Return the importer with the rules alone whose conditions a checkpoint's keys fulfil."""
@@ -193,6 +195,14 @@ class Importer:
                 for after in (rule.apply(route) if route.dropped is None else (route,))
             ]
         return routes
+
+    def written(self, key: str) -> str:
+        """Return a key with what is taken off on the way in, such as prefixes."""
+        for rule in self.writes:
+            if rule.pattern.match(key) is not None:
+                (route,) = rule.apply(Route(key))
+                return route.key
+        return key
 
     def strip(self, key: str) -> str:
         """Return the key without prefixes and wrappers."""
