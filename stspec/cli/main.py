@@ -31,6 +31,7 @@ from stspec.cli import (
     show,
     train,
     verify,
+    weights,
 )
 from stspec.cli.screen import has_colour, width
 from stspec.diagnostics import Diagnostic, SpecError
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.predict,
     "features": features.features,
     "bench": bench.bench,
+    "weights": weights.weights,
     "data": data.data,
     "doctor": doctor.doctor,
     "eject": eject.eject,

@@ -49,10 +49,27 @@ def load_weights(
     Raises:
         SpecError: if the file cannot be read, or a tensor does not fit.
     """
-    public = _arrays(source)
+    imported = imported_into(network, _arrays(source), importer, classes=classes, image=image)
+    write_state(module, imported)
+    return imported.report
+
+
+def imported_into(
+    network: Network,
+    public: Mapping[str, Array],
+    importer: str | None = None,
+    *,
+    classes: Literal["match", "replace"] = "match",
+    image: bool = False,
+) -> Imported:
+    """Return a checkpoint's tensors under a network's keys, and what became of each.
+
+    Raises:
+        SpecError: if a tensor does not fit.
+    """
     layers = {**CLASS_LAYERS, **network.class_layers}
     if image:
-        imported = fill_from_image(
+        return fill_from_image(
             public,
             network.state,
             inflation(network),
@@ -61,12 +78,7 @@ def load_weights(
             moved=network.image_keys,
             shared=network.shared_image_keys,
         )
-    else:
-        imported = import_state_dict(
-            public, network.state, importer, classes=classes, class_layers=layers
-        )
-    write_state(module, imported)
-    return imported.report
+    return import_state_dict(public, network.state, importer, classes=classes, class_layers=layers)
 
 
 def transplant_weights(
@@ -93,8 +105,25 @@ def transplant_weights(
         SpecError: if the file cannot be read, or nothing of the one belongs to the other.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
-    graft = Graft(
-        policy_of=inflation(network),
+    graft = graft_of(network, donor, keep_channels=keep_channels)
+    imported = transplant(_arrays(state), network.state, graft)
+    write_state(module, imported)
+    return imported.report
+
+
+def graft_of(
+    network: Network, donor: Network, policy: str | None = None, *, keep_channels: bool = False
+) -> Graft:
+    """Return what is known of two networks, one of which starts the other.
+
+    Args:
+        network: the one that is started.
+        donor: the one whose weights are given.
+        policy: how 2D kernels are inflated, in place of the network's own words.
+        keep_channels: the first input channels keep their own weights where there are more.
+    """
+    return Graft(
+        policy_of=inflation(network) if policy is None else lambda _key: policy,
         there=donor.image_keys,
         here=network.image_keys,
         along=_along(network),
@@ -102,9 +131,6 @@ def transplant_weights(
         keep=keep_channels,
         class_layers={**CLASS_LAYERS, **network.class_layers},
     )
-    imported = transplant(_arrays(state), network.state, graft)
-    write_state(module, imported)
-    return imported.report
 
 
 def _along(network: Network) -> dict[str, tuple[Along, ...]]:

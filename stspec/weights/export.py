@@ -1,12 +1,12 @@
 """Our tensors go back under another code base's keys: what an importer does, undone.
 
-A template says which keys and shapes the code base has: a checkpoint of it, or a record of one. Each
-of its keys is routed as on the way in, and what that made of the tensors is taken apart again.
+A template says which keys and shapes the code base has: a checkpoint of it, or a record of one.
+Each of its keys is routed as on the way in, and what that made of the tensors is taken apart again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -138,13 +138,8 @@ def _part(value: Array, tap: Tap, parts: Mapping[int, Shape]) -> Array | None:
     return np.asarray(value.take(range(start, start + sizes[place]), tap.dim))
 
 
-def template_of(names: Collection[str], shapes: Mapping[str, Shape]) -> dict[str, Template]:
-    """Return keys and shapes alone, as a template without values."""
-    return {name: Template(tuple(shapes[name])) for name in names}
-
-
 @dataclass(frozen=True, slots=True)
-class Template:
-    """The shape of a tensor that has no values."""
+class Blank:
+    """A tensor of a template that has a shape and no values."""
 
     shape: Shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -17,6 +17,8 @@ from stspec.source import Sequence as TreeSequence
 from stspec.source import read_file
 from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
 from stspec.weights.rules import (
+    Back,
+    Case,
     Conditional,
     Drop,
     Importer,
@@ -49,11 +51,37 @@ class Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
 
+class UndoKeys(Keys):
+    """Which models a rule is undone for on the way back."""
+
+    has: Text | None = Field(default=None, description="a key of ours that the model has")
+    lacks: Text | None = Field(default=None, description="a key of ours that it lacks")
+    op: Text | None = Field(default=None, description="kind of an operator that it has")
+    no_op: Text | None = Field(default=None, description="kind of an operator that it lacks")
+
+    beside: Text | None = Field(default=None, description="a key that stands beside")
+    alone: Text | None = Field(default=None, description="a key that does not stand beside")
+
+    def made(self, pattern: Pattern | None) -> Case:
+        """Return the case of a rule of a pattern. Raises InvalidError where it is wrong."""
+        has, lacks = (
+            None if text is None else _pattern(text, "undo") for text in (self.has, self.lacks)
+        )
+        beside, alone = (
+            None if text is None or pattern is None else _templates([text], pattern)[0]
+            for text in (self.beside, self.alone)
+        )
+        return Case(has, lacks, self.op, self.no_op, beside, alone)
+
+
 class RuleKeys(Keys):
     """Base of the rules; each makes one of `rules`."""
 
     about: str | None = Field(default=None, description="why the rule is there")
     when: Text | None = Field(default=None, description="a key that the checkpoint must have")
+    undo: UndoKeys | list[UndoKeys] | bool = Field(
+        default=True, description="for which models, on the way back"
+    )
 
     def rule(self) -> Rename | Stack | Take | Remove | Drop:
         """Return the rule. Raises InvalidError where a pattern or template is wrong."""
@@ -65,9 +93,20 @@ class RuleKeys(Keys):
             return self.rule()
         return Conditional(_pattern(self.when, "when"), self.rule())
 
+    def back(self) -> Back | None:
+        """Return the rule as it is undone, if it is."""
+        if self.undo is False:
+            return None
+        cases = [UndoKeys()] if self.undo is True else self.undo
+        listed = [cases] if isinstance(cases, UndoKeys) else cases
+        rule = self.rule()
+        pattern = None if isinstance(rule, Remove) else rule.pattern
+        return Back(self.conditional(), tuple(case.made(pattern) for case in listed))
+
     @model_validator(mode="after")
     def _can_be_made(self) -> RuleKeys:
         self.conditional()
+        self.back()
         return self
 
 
@@ -146,10 +185,11 @@ class RemoveKeys(RuleKeys):
     """Take segments out wherever they stand."""
 
     remove: Texts = Field(min_length=1, description="segments")
+    wrapping: Texts = Field(default_factory=list, description="operators that they come with")
 
     def rule(self) -> Remove:
         """Return the rule."""
-        return Remove(frozenset(self.remove))
+        return Remove(frozenset(self.remove), tuple(self.wrapping))
 
 
 class DropKeys(RuleKeys):
@@ -184,6 +224,17 @@ class ImporterKeys(Keys):
     recognise: list[Text] = Field(default_factory=list, description="keys that speak for it")
     prefixes: list[Text] = Field(default_factory=list, description="taken off the front of keys")
     rules: list[dict[str, Any]] = Field(default_factory=list, description="applied in order")
+    container: str | None = Field(default=None, description="key of the state dict in its files")
+    back: Literal["all", "own"] | None = Field(
+        default=None, description="rules that can be undone: all, or this file's alone"
+    )
+    models: UndoKeys = Field(default_factory=UndoKeys, description="for which they are undone")
+    convolutions: Literal["3d"] | None = Field(
+        default=None, description="3d: all convolutions are, those of single frames too"
+    )
+    pointwise: list[Text] = Field(
+        default_factory=list, description="weights of convolutions of one point, ours linear"
+    )
     writes: list[RenameKeys] = Field(
         default_factory=list, description="how keys are written back; the first that fits"
     )
@@ -191,6 +242,8 @@ class ImporterKeys(Keys):
     @model_validator(mode="after")
     def _has_patterns(self) -> ImporterKeys:
         self.patterns()
+        for i, text in enumerate(self.pointwise):
+            _pattern(text, "pointwise", i)
         return self
 
     def patterns(self) -> tuple[Pattern, ...]:
@@ -205,13 +258,15 @@ def read_importer(path: Path, load: Load) -> Importer:
     """
     tree = read_file(path)
     problems: list[Diagnostic] = []
-    rules = tuple(_rules(tree, problems))
+    found = list(_rules(tree, problems))
+    rules = tuple(rule for rule, _ in found)
+    backs = tuple(back for _, back in found if back is not None)
     own = None
     if (wrong := check_version(tree)) is not None:
         raise SpecError(wrong)
     try:
         keys = validate(tree, ImporterKeys)
-        own = _importer(path.stem, keys, rules, tree, load)
+        own = _importer(path.stem, keys, rules, backs, tree, load)
     except SpecError as error:
         problems.extend(error.diagnostics)
     if own is None or problems:
@@ -219,12 +274,13 @@ def read_importer(path: Path, load: Load) -> Importer:
     return own
 
 
-def _rules(tree: Tree, problems: list[Diagnostic]) -> Iterator[Rule]:
+def _rules(tree: Tree, problems: list[Diagnostic]) -> Iterator[tuple[Rule, Back | None]]:
     nodes = tree.get("rules")
     for i, node in enumerate(nodes if isinstance(nodes, TreeSequence) else ()):
         if isinstance(node, Tree):  # the model of the file tells of the others
             try:
-                yield validate(node, _kind(node), path=("rules", i)).conditional()
+                keys = validate(node, _kind(node), path=("rules", i))
+                yield keys.conditional(), keys.back()
             except SpecError as error:
                 problems.extend(error.diagnostics)
 
@@ -247,8 +303,9 @@ def _meant(node: Tree) -> str | None:
 
 
 def _importer(
-    name: str, keys: ImporterKeys, rules: tuple[Rule, ...], tree: Tree, load: Load
-) -> Importer:
+    name: str, keys: ImporterKeys, rules: tuple[Rule, ...], backs: tuple[Back, ...], tree: Tree,
+    load: Load,
+) -> Importer:  # fmt: skip
     own = Importer(
         name=name,
         about=keys.about,
@@ -256,7 +313,13 @@ def _importer(
         recognise=keys.patterns(),
         prefixes=tuple(keys.prefixes),
         rules=rules,
+        backs=backs if keys.back else (),
         writes=tuple(rule.rule() for rule in keys.writes),
+        invertible=keys.back is not None,
+        models=keys.models.made(None),
+        container=keys.container or "",
+        volumes=keys.convolutions == "3d",
+        pointwise=tuple(_pattern(t, "pointwise", i) for i, t in enumerate(keys.pointwise)),
     )
     if keys.extends is None:
         return own
@@ -267,7 +330,10 @@ def _importer(
         recognise=own.recognise + parent.recognise,
         prefixes=own.prefixes + tuple(p for p in parent.prefixes if p not in own.prefixes),
         rules=own.rules + parent.rules,
+        backs=own.backs + (parent.backs if keys.back == "all" else ()),
         writes=own.writes + parent.writes,
+        container=parent.container if keys.container is None else keys.container,
+        volumes=own.volumes or parent.volumes,
     )
 
 

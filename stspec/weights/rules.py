@@ -7,7 +7,8 @@ that the model expects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -75,6 +76,8 @@ class Remove:
     """Takes segments out of a key wherever they stand, such as those of wrappers."""
 
     segments: frozenset[str]
+    wrapping: tuple[str, ...] = ()
+    """Operators that the segments come with; others have none to take out."""
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route without the segments."""
@@ -159,6 +162,54 @@ Rule: TypeAlias = Rename | Remove | Drop | Stack | Take | Conditional
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """Models that a rule is undone for: all conditions hold at once.
+
+    `has` and `lacks` are patterns of keys of ours, `op` and `no_op` kinds of operators. `beside`
+    and `alone` write, of the pieces of the key at hand, another that is there or is not.
+    """
+
+    has: Pattern | None = None
+    lacks: Pattern | None = None
+    op: str | None = None
+    no_op: str | None = None
+    beside: Template | None = None
+    alone: Template | None = None
+
+    def fits(self, keys: Collection[str], ops: Collection[str]) -> bool:
+        """Tell whether a model of such keys and operators is meant."""
+        return (
+            (self.has is None or any_match((self.has,), keys) > 0)
+            and (self.lacks is None or not any_match((self.lacks,), keys))
+            and (self.op is None or self.op in ops)
+            and (self.no_op is None or self.no_op not in ops)
+        )
+
+    def allows(self, pieces: Mapping[str, str], keys: Collection[str]) -> bool:
+        """Tell whether a key of such pieces is meant."""
+        return (self.beside is None or self.beside.write(pieces) in keys) and (
+            self.alone is None or self.alone.write(pieces) not in keys
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A rule that is undone on the way back: for models of one of the cases."""
+
+    rule: Rule
+    cases: tuple[Case, ...]
+
+    def among(self, keys: Collection[str], ops: Collection[str]) -> Back | None:
+        """Return the rule with the cases that a model of such keys and operators is of."""
+        cases = tuple(case for case in self.cases if case.fits(keys, ops))
+        return replace(self, cases=cases) if cases else None
+
+    def allows(self, pieces: Mapping[str, str], keys: Collection[str]) -> bool:
+        """Tell whether it is undone for a key of such pieces."""
+        return any(case.allows(pieces, keys) for case in self.cases)
+
+
+@dataclass(frozen=True, slots=True)
 class Importer:
     """One code base's key scheme.
 
@@ -172,8 +223,19 @@ class Importer:
     recognise: tuple[Pattern, ...] = ()
     prefixes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    backs: tuple[Back, ...] = ()
+    """The rules that are undone on the way back, none where there is no way but by a template."""
     writes: tuple[Rename, ...] = ()
     """How keys are written back, once the rules are undone: of these the first that fits."""
+    invertible: bool = False
+    """Whether `backs` and `writes` tell all keys, for models of `models`."""
+    models: Case = field(default_factory=Case)
+    container: str = ""
+    """The key under which its files keep the state dict."""
+    volumes: bool = False
+    """Whether all its convolutions are of five axes, 2D ones too."""
+    pointwise: tuple[Pattern, ...] = ()
+    """Weights of its 3D networks that are convolutions of one point, where ours are linear."""
 
     def among(self, keys: Iterable[str]) -> Importer:
         """Return the importer with the rules alone whose conditions a checkpoint's keys fulfil."""
@@ -195,6 +257,15 @@ class Importer:
                 for after in (rule.apply(route) if route.dropped is None else (route,))
             ]
         return routes
+
+    def tells(self, keys: Collection[str], ops: AbstractSet[str]) -> bool:
+        """Tell whether the keys of a model of such keys and operators follow from the rules.
+
+        Segments that are taken out on the way in, for some operators, are not known.
+        """
+        removals = [rule for rule in self.rules if isinstance(rule, Remove)]
+        known = all(rule.wrapping and ops.isdisjoint(rule.wrapping) for rule in removals)
+        return self.invertible and known and self.models.fits(keys, ops)
 
     def written(self, key: str) -> str:
         """Return a key with what is taken off on the way in, such as prefixes."""

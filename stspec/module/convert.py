@@ -1,0 +1,138 @@
+"""Files of weights from one form into another: ours, another code base's, another network's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.graph.model import leaves
+from stspec.module.weights import graft_of, imported_into
+from stspec.network import Network
+from stspec.ops.base import Op
+from stspec.output import write_bytes
+from stspec.weights.arrays import Array
+from stspec.weights.checkpoint import Checkpoint, read_checkpoint, write_safetensors
+from stspec.weights.export import Blank, Exported, export_state_dict
+from stspec.weights.invert import public_template
+from stspec.weights.library import load_importer
+from stspec.weights.report import Imported
+from stspec.weights.transplant import transplant
+
+PUBLIC = "public"
+"""Where a sidecar keeps how the code base that weights are from calls them."""
+
+
+def read_into(
+    network: Network,
+    path: Path,
+    importer: str | None = None,
+    *,
+    classes: Literal["match", "replace"] = "match",
+    image: bool = False,
+) -> tuple[Imported, Checkpoint]:
+    """Return a checkpoint's tensors under a network's keys, and the checkpoint.
+
+    Raises:
+        SpecError: if it cannot be read or does not fit.
+    """
+    found = read_checkpoint(path)
+    imported = imported_into(network, found.state, importer, classes=classes, image=image)
+    return imported, found
+
+
+def to_ours(network: Network, imported: Imported, found: Checkpoint, output: Path) -> None:
+    """Write imported tensors as a file of ours; the way back is kept beside them.
+
+    Raises:
+        SpecError: if the model would be left without a part of its weights, or for want of room.
+    """
+    missing = [entry.key for entry in imported.report.filled]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        message = f"{display_path(found.path)} has no values for {', '.join(missing[:3])}{more}"
+        help = "`stspec train --weights` starts from such a file; the rest is learnt"
+        raise SpecError(Diagnostic("incomplete-weights", message, help=help))
+    about = {**_meta(network), **_classes(found)}
+    if imported.report.origin != "stspec":
+        shapes = {key: list(array.shape) for key, array in found.state.items()}
+        about[PUBLIC] = {"importer": imported.report.origin, "tensors": shapes}
+    write_safetensors(output, imported.state, about)
+
+
+def to_theirs(
+    network: Network,
+    path: Path,
+    to: str,
+    output: Path,
+    like: Path | None = None,
+    importer: str | None = None,
+) -> Exported:
+    """Write our weights under a code base's keys; return what became of every tensor.
+
+    Which keys these are is told by `like`, a checkpoint of the same model there; else by what the
+    weights were converted from; else by the importer's rules, undone.
+
+    Raises:
+        SpecError: if the weights do not fit the network, or the rules cannot be undone for it.
+    """
+    imported, found = read_into(network, path, importer)
+    scheme = load_importer(to)
+    known = found.meta.get(PUBLIC) or {}
+    template: Mapping[str, Any]
+    if like is not None:
+        template = read_checkpoint(like).state
+    elif known.get("importer") == to:
+        template = {key: Blank(tuple(shape)) for key, shape in known["tensors"].items()}
+    else:
+        template = public_template(network.state, scheme, kinds_of(network))
+    exported = export_state_dict(imported.state, template, scheme)
+    _write(output, exported.state, scheme.container)
+    return exported
+
+
+def transplanted(
+    network: Network, source: Network, path: Path, policy: str | None = None
+) -> Imported:
+    """Return another network's weights under this one's keys, fitted where shapes differ.
+
+    Raises:
+        SpecError: if the file is not the other network's, or a tensor does not fit.
+    """
+    theirs, _ = read_into(source, path)
+    return transplant(theirs.state, network.state, graft_of(network, source, policy))
+
+
+def write_partial(network: Network, imported: Imported, output: Path) -> None:
+    """Write weights of which some may be missing, for a run to start from."""
+    write_safetensors(output, imported.state, _meta(network))
+
+
+def kinds_of(network: Network) -> set[str]:
+    """Return the kinds of a network's operators."""
+    return {body.kind for _, node in leaves(network.graph) if isinstance(body := node.body, Op)}
+
+
+def _write(output: Path, state: Mapping[str, Array], container: str) -> None:
+    if output.suffix == ".safetensors":
+        write_safetensors(output, state)
+        return
+    import io
+
+    tensors = {key: torch.from_numpy(np.array(array)) for key, array in state.items()}
+    buffer = io.BytesIO()
+    torch.save({container: tensors} if container else tensors, buffer)
+    write_bytes(output, buffer.getvalue())
+
+
+def _meta(network: Network) -> dict[str, Any]:
+    return {"spec": network.name, "math": network.hashes.math, "weights": network.hashes.weights}
+
+
+def _classes(found: Checkpoint) -> dict[str, Any]:
+    names = found.meta.get("classes")
+    return {"classes": names} if names else {}
