@@ -31,7 +31,6 @@ TELLS = {
     "torchvision": "tv_r2plus1d_18",
     "pytorchvideo": "ptv_slow_r50",
     "pyslowfast": "psf_i3d_nln_r50",
-    "mmaction2": "mm_tsn_r50",
     "tsn_pytorch": "tsnpt_bninception_rgb_s3",
     "two_stream": "ts_rgb_resnet18",
 }
