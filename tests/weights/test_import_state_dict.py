@@ -225,7 +225,7 @@ def test_a_foreign_checkpoint() -> None:
 
 
 def test_unknown_keys_and_importers() -> None:
-    public = fill_state_dict({"stem.0.weight": (1,)})
+    public = fill_state_dict({"entry.0.weight": (1,)})
     with pytest.raises(SpecError) as caught:
         import_state_dict(public, RESNET)
     assert codes(caught) == ["unknown-checkpoint"]
