@@ -36,7 +36,7 @@ def test_every_model_can_be_drawn(name: str) -> None:
         assert max(map(len, terminal(drawn, width).splitlines())) <= width
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "c3d"])
 def test_boxes_stand_apart_and_edges_pass_none(name: str) -> None:
     inside = drawing(name).inside
     assert inside is not None

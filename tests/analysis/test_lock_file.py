@@ -35,7 +35,8 @@ def test_models_are_packed_in_few_lines(name: str) -> None:
     state = load(name).state
     packed = pack(state)
     assert unpack(packed) == state
-    assert len(packed) <= len(state) / 4
+    # A network without norms and blocks has a weight and a bias in each line.
+    assert len(packed) <= len(state) / (2 if name == "c3d" else 4)
 
 
 def test_equal_blocks_are_told_once() -> None:
