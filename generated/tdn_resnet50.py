@@ -266,8 +266,8 @@ class TDNResNet50(nn.Module):
         x = torch.unflatten(clip, 0, (-1, 40))[:, 2::5].flatten(0, 1)  # (N*8, 3, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N*8, 64, 112, 112)
         x = self.maxpool(x)  # (N*8, 64, 56, 56)
-        difference = torch.unflatten(clip, 0, (-1, 5)).diff(dim=1).flatten(
-            1, 2
+        difference = (
+            torch.unflatten(clip, 0, (-1, 5)).diff(dim=1).flatten(1, 2)
         )  # (N*8, 12, 224, 224)
         difference = self.difference_halve(difference)  # (N*8, 12, 112, 112)
         difference = F.relu(

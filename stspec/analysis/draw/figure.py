@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from stspec.analysis.cost import stage_names
 from stspec.graph import Graph, Node
-from stspec.graph.model import leaves, walk
+from stspec.graph.model import leaves, pathway_at, walk
 from stspec.ops.activation import Activation
 from stspec.ops.base import Op, Shape
 from stspec.ops.conv import Conv2d
@@ -97,9 +97,23 @@ def _stages(facts: Facts, stages: dict[str, str]) -> Iterator[Stage]:
     order = dict.fromkeys(stages[path] for path, _ in _chain(facts.graph, ""))
     for name in order:
         chain = [(path, node) for path, node in _chain(facts.graph, "") if stages[path] == name]
-        parts = tuple(_runs([part for path, node in chain for part in _stage_part(node)]))
+        stacks: dict[str | None, list[Node]] = {None: []}
+        for path, node in chain:
+            stacks.setdefault(pathway_at(facts.graph, path), []).append(node)
+        parts = tuple(
+            part for stack, nodes in stacks.items() for part in _stack_parts(stack, nodes)
+        )
         title = name if name == "head" else f"stage {name}"
-        yield Stage(title, parts, axes(facts[chain[-1][0]].output))
+        ends = [path for path, _ in chain if pathway_at(facts.graph, path) is None]
+        yield Stage(title, parts, axes(facts[(ends or [chain[-1][0]])[-1]].output))
+
+
+def _stack_parts(stack: str | None, nodes: Sequence[Node]) -> Iterator[Part]:
+    """Yield the lines of one pathway in a stage; the first says which, if it is not the trunk."""
+    parts = list(_runs([part for node in nodes for part in _stage_part(node)]))
+    if stack is not None and parts:
+        parts[0] = replace(parts[0], title=f"{stack}: {parts[0].title}")
+    yield from parts
 
 
 def _chain(graph: Graph, prefix: str) -> Iterator[tuple[str, Node]]:
