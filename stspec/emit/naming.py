@@ -19,6 +19,7 @@ def class_name(spec: Spec) -> str:
     parts = re.split(r"[^A-Za-z0-9]+", spec.name)
     name = "".join(spelled.get(part.lower(), part[:1].upper() + part[1:]) for part in parts)
     name = re.sub(r"[^A-Za-z0-9]", "", name.encode("ascii", "ignore").decode())[:80]
+    name = name[:1].upper() + name[1:]
     if not name or name[0].isdigit() or keyword.iskeyword(name):
         name = f"Model{name}"
     return name
