@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'corrnet'.
-math f96304c2fe5e20e4, weights e41de6524c6ac616.
+math f1ae17ad0ebbe29a, weights e41de6524c6ac616.
 """
 
 import torch
@@ -126,7 +126,7 @@ class CorrelationBlock(nn.Module):
 
 
 class CorrSeparableBottleneck(nn.Module):
-    """Bottleneck residual block, with correlation with the previous frame, separable over space and time."""
+    """Bottleneck residual block, with correlation, separable over space and time."""
 
     def __init__(self, out_channels: int, width: int, frames: int) -> None:
         super().__init__()

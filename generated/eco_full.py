@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_full'.
-math c550dd375e22f270, weights 65c115b8a86445e0.
+math 84c38c2ebf65dffc, weights a8912542a679d541.
 """
 
 import torch
@@ -185,7 +185,7 @@ class ECOFull(nn.Module):
         self.inception4e = DownsampleInception()
         self.inception5a = Inception(1056, 352, 192, 320, 160, 224, 128)
         self.inception5b = Inception2()
-        self.volume_conv = nn.Conv3d(96, 128, kernel_size=3, padding=1)
+        self.volume_res3_conv = nn.Conv3d(96, 128, kernel_size=3, padding=1)
         self.volume_res3 = nn.Sequential(PreactivationBasic(128))
         self.volume_res4 = nn.Sequential(
             DownsamplePreactivationBasic(128, 256), PreactivationBasic(256)
@@ -231,7 +231,7 @@ class ECOFull(nn.Module):
         x = self.inception4e(x)  # (N*16, 1056, 7, 7)
         x = self.inception5a(x)  # (N*16, 1024, 7, 7)
         x = self.inception5b(x)  # (N*16, 1024, 7, 7)
-        volume = self.volume_conv(unfold_time(volume, 16))  # (N, 128, 16, 28, 28)
+        volume = self.volume_res3_conv(unfold_time(volume, 16))  # (N, 128, 16, 28, 28)
         volume = self.volume_res3(volume)  # (N, 128, 16, 28, 28)
         volume = self.volume_res4(volume)  # (N, 256, 8, 14, 14)
         volume = F.relu(

@@ -7,7 +7,7 @@ Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video 
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_lite'.
-math e6c7600d083ebdd2, weights b456e6686472e1f6.
+math c452429a98c22ddb, weights 37cb6922bd0bcbd0.
 """
 
 import torch
@@ -115,7 +115,7 @@ class ECOLite(nn.Module):
         self.inception3b = Inception(256, 96, 64)
         self.reduce = ConvUnit(320, 64, kernel=1)
         self.mid = ConvUnit(64, 96, kernel=3)
-        self.conv = nn.Conv3d(96, 128, kernel_size=3, padding=1)
+        self.res3_conv = nn.Conv3d(96, 128, kernel_size=3, padding=1)
         self.res3 = nn.Sequential(PreactivationBasic(128))
         self.res4 = nn.Sequential(DownsamplePreactivationBasic(128, 256), PreactivationBasic(256))
         self.res5 = nn.Sequential(DownsamplePreactivationBasic(256, 512), PreactivationBasic(512))
@@ -145,7 +145,7 @@ class ECOLite(nn.Module):
         x = self.inception3b(x)  # (N*16, 320, 28, 28)
         x = self.reduce(x)  # (N*16, 64, 28, 28)
         x = self.mid(x)  # (N*16, 96, 28, 28)
-        x = self.conv(unfold_time(x, 16))  # (N, 128, 16, 28, 28)
+        x = self.res3_conv(unfold_time(x, 16))  # (N, 128, 16, 28, 28)
         x = self.res3(x)  # (N, 128, 16, 28, 28)
         x = self.res4(x)  # (N, 256, 8, 14, 14)
         x = F.relu(self.norm(self.res5(x)), inplace=True)  # (N, 512, 4, 7, 7)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fr2d'.
-math 09673ae83594e525, weights 38d8f549ab5022d0.
+math 3f6f9c0f8748bf89, weights 38d8f549ab5022d0.
 """
 
 import torch
@@ -52,7 +52,7 @@ class DownsampleBasic(nn.Module):
         return F.relu(x + shortcut, inplace=True)
 
 
-class fR2D(nn.Module):
+class FR2D(nn.Module):
     """f-R2D for clips of 16 frames."""
 
     def __init__(self, num_classes: int = 400) -> None:

@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gsm'.
-math 5cace184e5a1ddf3, weights 520bd6beb5873705.
+math 7f9d811d1e48288e, weights 520bd6beb5873705.
 """
 
 import torch
@@ -60,7 +60,7 @@ class ConvUnit(nn.Module):
 
 
 class GateShiftConvUnit(nn.Module):
-    """Convolution, batch norm and ReLU, with gate_shift."""
+    """Convolution, batch norm and ReLU, with a gated shift."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class GateShiftConvUnit(nn.Module):
 
 
 class GateShiftStridedConvUnit(nn.Module):
-    """Convolution, batch norm and ReLU, with gate_shift_strided."""
+    """Convolution, batch norm and ReLU, with a gated shift."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

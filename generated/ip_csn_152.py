@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'ip_csn_152'.
-math ff5565ecbfd21dfe, weights 7618c4ac682068cf.
+math 76749043a3361e4e, weights 7618c4ac682068cf.
 """
 
 import torch

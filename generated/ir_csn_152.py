@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'ir_csn_152'.
-math 839a19799ecc7afe, weights d5c0b4ce7473115e.
+math 0471692389757a10, weights d5c0b4ce7473115e.
 """
 
 import torch

@@ -6,7 +6,7 @@ Paper: Farha and Gall, MS-TCN: Multi-Stage Temporal Convolutional Network, CVPR 
 N clips of T frames; shapes in comments are those of the features above.
 
 Written by stspec 0.1.0 from the spec 'mstcn'.
-math 00c9151577f8b593, weights cf924c3a827a8041.
+math 4a69079d0662d06d, weights cf924c3a827a8041.
 """
 
 import torch.nn.functional as F

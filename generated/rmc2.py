@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc2'.
-math ea0d4a2da61356cd, weights 1da64c56d727881c.
+math d8b6894d57047d2f, weights 1da64c56d727881c.
 """
 
 import torch
@@ -52,7 +52,7 @@ class DownsampleBasic(nn.Module):
         return F.relu(x + shortcut, inplace=True)
 
 
-class rMC2(nn.Module):
+class RMC2(nn.Module):
     """rMC2 for clips of 16 frames."""
 
     def __init__(self, num_classes: int = 400) -> None:

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc3'.
-math c1054d8fcf83eaab, weights 6e224929237e4691.
+math 91fc4e6e9493a054, weights 6e224929237e4691.
 """
 
 import torch
@@ -64,7 +64,7 @@ class DownsampleBasic(nn.Module):
         return F.relu(x + shortcut, inplace=True)
 
 
-class rMC3(nn.Module):
+class RMC3(nn.Module):
     """rMC3 for clips of 16 frames."""
 
     def __init__(self, num_classes: int = 400) -> None:

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math 88fcc4293605a51e, weights 059755d7baab1578.
+math cf16867b2bd52763, weights 059755d7baab1578.
 """
 
 import torch
@@ -73,7 +73,7 @@ class DownsampleBasic(nn.Module):
         return F.relu(x + shortcut, inplace=True)
 
 
-class rMC4(nn.Module):
+class RMC4(nn.Module):
     """rMC4 for clips of 16 frames."""
 
     def __init__(self, num_classes: int = 400) -> None:

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc5'.
-math d63aac28d7d902a5, weights 5cf3ef2fc7051146.
+math bcf60e7252275731, weights 5cf3ef2fc7051146.
 """
 
 import torch
@@ -73,7 +73,7 @@ class DownsampleBasic(nn.Module):
         return F.relu(x + shortcut, inplace=True)
 
 
-class rMC5(nn.Module):
+class RMC5(nn.Module):
     """rMC5 for clips of 16 frames."""
 
     def __init__(self, num_classes: int = 400) -> None:

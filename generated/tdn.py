@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tdn'.
-math 1d040cc7654357d2, weights 4599947dfa70157d.
+math efd05adfc5f7e4d5, weights 4599947dfa70157d.
 """
 
 # mypy: allow-untyped-calls
@@ -175,7 +175,7 @@ class MotionExcitation(nn.Module):
 
 
 class MotionShiftDownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with excitation by motion and a temporal shift."""
+    """Bottleneck residual block with a projected shortcut, with motion and shift."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ Paper: Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tea'.
-math f6c7bcbf1bae0fd4, weights 8ca3291cd238ef0b.
+math 78cc33ba993a102f, weights 8ca3291cd238ef0b.
 """
 
 # mypy: allow-untyped-calls
@@ -117,7 +117,7 @@ class MotionExcitation(nn.Module):
 
 
 class DownsampleMultiscaleBottleneck(nn.Module):
-    """Bottleneck residual block with parallel 3x3 convolutions and a projected shortcut, with excitation by motion and temporal convolutions and a temporal shift."""
+    """Bottleneck with parallel 3x3s and a projected shortcut, with motion, blend and shift."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class DownsampleMultiscaleBottleneck(nn.Module):
 
 
 class MultiscaleBottleneck(nn.Module):
-    """Bottleneck residual block with a cascade of 3x3 convolutions, with excitation by motion and temporal convolutions and a temporal shift."""
+    """Bottleneck with a cascade of 3x3 convolutions, with motion, blend and shift."""
 
     def __init__(self, width: int, inner: int, motion_inner: int, split: int) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'teinet'.
-math 25cfa135efecf38d, weights 10336c7fd9aedf6a.
+math 693f32536228c227, weights 10336c7fd9aedf6a.
 """
 
 # mypy: allow-untyped-calls
@@ -94,7 +94,7 @@ class TemporalConv(nn.Module):
 
 
 class DownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with excitation by motion and interaction."""
+    """Bottleneck residual block with a projected shortcut, with motion and interaction."""
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()

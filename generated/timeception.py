@@ -6,7 +6,7 @@ Paper: Hussein et al., Timeception for Complex Action Recognition, CVPR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'timeception'.
-math dbf25b3cf4ac75ab, weights b827a56ede14acd2.
+math 648729bf5cebc0de, weights b827a56ede14acd2.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tin'.
-math a96363bc735d156a, weights 310cf1d4f7f79620.
+math 7dc55672e51d0023, weights 310cf1d4f7f79620.
 """
 
 import torch
@@ -63,7 +63,7 @@ class TemporalInterlacing(nn.Module):
 
 
 class DownsampleBottleneck(nn.Module):
-    """Bottleneck residual block with a projected shortcut, with interlace."""
+    """Bottleneck residual block with a projected shortcut, with temporal interlacing."""
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class DownsampleBottleneck(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Bottleneck residual block, with interlace."""
+    """Bottleneck residual block, with temporal interlacing."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

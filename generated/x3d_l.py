@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_l'.
-math 8e13ca2684e35639, weights 0afb18eb57e853f2.
+math bca209b749cec536, weights 0afb18eb57e853f2.
 """
 
 import torch

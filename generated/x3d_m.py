@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_m'.
-math 2f35018bf6f0f861, weights f410c1076f54e2b1.
+math 4ee5dbfaffe6db96, weights f410c1076f54e2b1.
 """
 
 import torch

@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_s'.
-math 4affe94a179f68e4, weights f410c1076f54e2b1.
+math 7338c458e93309e0, weights f410c1076f54e2b1.
 """
 
 import torch

@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_xl'.
-math 550e32c70172b382, weights 5f5ea896388b9c81.
+math 9d3661aaabecc4e8, weights 5f5ea896388b9c81.
 """
 
 import torch

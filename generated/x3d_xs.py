@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_xs'.
-math 526e241b5434d594, weights f410c1076f54e2b1.
+math db16d117674f8ee7, weights f410c1076f54e2b1.
 """
 
 import torch

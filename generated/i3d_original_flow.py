@@ -1,0 +1,176 @@
+"""I3D on optical flow as published, the other stream of two-stream I3D.
+
+Clip (N, 2, 64, 224, 224); 12.68 M parameters, 102.34 GMACs.
+Paper: Carreira and Zisserman, Quo Vadis, Action Recognition?, CVPR 2017
+Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
+
+N clips of T frames; shapes in comments are those of the clip above.
+
+Written by stspec 0.1.0 from the spec 'i3d_original_flow'.
+math 0036adfb55998e30, weights 95a67d5193800572.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def same_padding(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> list[int]:
+    """Return what F.pad puts around the last axes of x: front and behind, the last axis first."""
+    sides: list[int] = []
+    for size, k, s in zip(x.shape[-len(kernel) :], kernel, stride, strict=True):
+        total = max((-(-size // s) - 1) * s + k - size, 0)
+        sides = [total // 2, total - total // 2, *sides]
+    return sides
+
+
+class SameConv3d(nn.Conv3d):
+    """Convolution of clips, (N, C, T, H, W), to ceil(size / stride) positions."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        return super().forward(F.pad(input, same_padding(input, self.kernel_size, self.stride)))
+
+
+class SameMaxPool3d(nn.Module):
+    """Maximum over windows of clips; padding is no value."""
+
+    def __init__(self, kernel_size: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T', H', W')."""
+        sides = same_padding(x, self.kernel_size, self.stride)
+        return F.max_pool3d(F.pad(x, sides, value=-float("inf")), self.kernel_size, self.stride)
+
+
+class WindowPool(nn.Module):
+    """Average over every window of t frames, height h and width w: stride 1, no padding."""
+
+    def __init__(self, window: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T - t + 1, H - h + 1, W - w + 1)."""
+        # A mean over views runs in every dtype; avg_pool3d knows no bfloat16 on CPU.
+        for axis, size in enumerate(self.window, start=2):
+            x = x.unfold(axis, size, 1)
+        return x.mean((-3, -2, -1))
+
+
+class ConvUnit(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = SameConv3d(2, 64, kernel_size=(7, 7, 7), stride=(2, 2, 2), bias=False)
+        self.bn = nn.BatchNorm3d(64, eps=0.001, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class ConvUnit2(nn.Module):
+    """Convolution, batch norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(
+            in_channels, out_channels, kernel_size=kernel, padding=kernel // 2, bias=False
+        )
+        self.bn = nn.BatchNorm3d(out_channels, eps=0.001, momentum=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class Inception(nn.Module):
+    """Inception module."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        branch1: int,
+        reduce2: int,
+        branch2: int,
+        reduce3: int,
+        branch3: int,
+        branch4: int,
+    ) -> None:
+        super().__init__()
+        self.branch1 = ConvUnit2(in_channels, branch1, kernel=1)
+        self.branch2 = nn.Sequential(
+            ConvUnit2(in_channels, reduce2, kernel=1), ConvUnit2(reduce2, branch2, kernel=3)
+        )
+        self.branch3 = nn.Sequential(
+            ConvUnit2(in_channels, reduce3, kernel=1), ConvUnit2(reduce3, branch3, kernel=3)
+        )
+        self.branch4 = nn.Sequential(
+            nn.MaxPool3d(kernel_size=3, stride=1, padding=1),
+            ConvUnit2(in_channels, branch4, kernel=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch1 = self.branch1(x)
+        branch2 = self.branch2(x)
+        branch3 = self.branch3(x)
+        branch4 = self.branch4(x)
+        return torch.cat([branch1, branch2, branch3, branch4], dim=1)
+
+
+class I3DOriginalFlow(nn.Module):
+    """I3D for clips of 64 frames."""
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        self.conv1 = ConvUnit()
+        self.maxpool1 = SameMaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2))
+        self.conv2 = ConvUnit2(64, 64, kernel=1)
+        self.conv3 = ConvUnit2(64, 192, kernel=3)
+        self.maxpool2 = SameMaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2))
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
+        self.maxpool3 = SameMaxPool3d(kernel_size=(3, 3, 3), stride=(2, 2, 2))
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
+        self.maxpool4 = SameMaxPool3d(kernel_size=(2, 2, 2), stride=(2, 2, 2))
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
+        self.head_pool = WindowPool((2, 7, 7))
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(1024, num_classes)
+
+        for module in self.modules():
+            if type(module) is nn.Conv3d:
+                weight = module.weight.data
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+                module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.contiguous(memory_format=torch.channels_last_3d)
+        x = self.conv1(x)  # (N, 64, 32, 112, 112)
+        x = self.maxpool1(x)  # (N, 64, 32, 56, 56)
+        x = self.conv2(x)  # (N, 64, 32, 56, 56)
+        x = self.conv3(x)  # (N, 192, 32, 56, 56)
+        x = self.maxpool2(x)  # (N, 192, 32, 28, 28)
+        x = self.inception3a(x)  # (N, 256, 32, 28, 28)
+        x = self.inception3b(x)  # (N, 480, 32, 28, 28)
+        x = self.maxpool3(x)  # (N, 480, 16, 14, 14)
+        x = self.inception4a(x)  # (N, 512, 16, 14, 14)
+        x = self.inception4b(x)  # (N, 512, 16, 14, 14)
+        x = self.inception4c(x)  # (N, 512, 16, 14, 14)
+        x = self.inception4d(x)  # (N, 528, 16, 14, 14)
+        x = self.inception4e(x)  # (N, 832, 16, 14, 14)
+        x = self.maxpool4(x)  # (N, 832, 8, 7, 7)
+        x = self.inception5a(x)  # (N, 832, 8, 7, 7)
+        x = self.inception5b(x)  # (N, 1024, 8, 7, 7)
+        x = self.head_pool(x)  # (N, 1024, 7, 1, 1)
+        x = x.flatten(2).transpose(1, 2)  # (N, 7, 1024)
+        x = self.dropout(x)  # (N, 7, 1024)
+        x = self.fc(x)  # (N, 7, 400)
+        return torch.mean(x, 1)  # (N, 400)
