@@ -1,4 +1,4 @@
-"""ECO, BNInception on frames beside ECO Lite's volume, which starts in its third stage; 16 frames.
+"""BNInception beside the volume of ECO Lite, which starts in its third stage.
 
 Clip (N, 3, 16, 224, 224); 47.50 M parameters, 64.41 GMACs.
 Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video Understanding,
