@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r101_16x8'.
-math 98147ba45759e45e, weights e53e5ebe2fe82e74.
+math bce3a9da47722e73, weights e53e5ebe2fe82e74.
 """
 
 import torch
@@ -183,8 +183,8 @@ class SlowFastR10116x8(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         clip = clip.contiguous(memory_format=torch.channels_last_3d)
-        x = (
-            clip[:, :, [0, 4, 8, 12, 16, 21, 25, 29, 33, 37, 42, 46, 50, 54, 58, 63]]
+        x = clip[
+            :, :, [0, 4, 8, 12, 16, 21, 25, 29, 33, 37, 42, 46, 50, 54, 58, 63]
         )  # (N, 3, 16, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 16, 112, 112)
         x = self.maxpool(x)  # (N, 64, 16, 56, 56)

@@ -172,12 +172,12 @@ def _is_chain(text: str) -> bool:
 
 
 def _last_call(text: str) -> int | None:
-    """Return where the parenthesis opens that a text's last character closes."""
+    """Return where the bracket opens that a text's last character closes."""
     depth = 0
     for index in range(len(text) - 1, 0, -1):
-        depth += {")": 1, "(": -1}.get(text[index], 0)
+        depth += {")": 1, "]": 1, "(": -1, "[": -1}.get(text[index], 0)
         if depth == 0:
-            return index if text.endswith(")") else None
+            return index if text.endswith((")", "]")) else None
     return None
 
 

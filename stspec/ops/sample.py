@@ -69,11 +69,17 @@ class FrameSample(Op):
 
     def _taken(self, length: int) -> str:
         if self.rule == "linspace":
-            return str(self.frames(length))
+            taken = self.frames(length)
+            few = len(taken) <= _MOST_NUMBERED
+            return str(taken) if few else f"torch.linspace(0, {length - 1}, {len(taken)}).long()"
         stop = "" if self.rule == "stride" else str(length // self.every * self.every)
         start = str(self.start) if self.start else ""
         step = f":{self.every}" if self.every > 1 else ""
         return f"{start}:{stop}{step}"
+
+
+_MOST_NUMBERED = 16
+"""Frames that are written one by one; more are counted out as public code does."""
 
 
 class FrameDifferences(Op):

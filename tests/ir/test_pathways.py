@@ -67,7 +67,7 @@ def test_frames_are_those_that_public_codes_take(length: int, every: int, start:
 
 
 @pytest.mark.parametrize("rule", ["stride", "linspace", "nearest"])
-@pytest.mark.parametrize(("frames", "every"), [(8, 2), (9, 4), (7, 7), (5, 1), (3, 2)])
+@pytest.mark.parametrize(("frames", "every"), [(8, 2), (9, 4), (7, 7), (5, 1), (3, 2), (55, 3)])
 def test_a_sample_gives_the_frames_it_names(rule: Any, frames: int, every: int) -> None:
     spec = two_stacks(sample={"every": every, "rule": rule}, clip={"frames": frames, "size": 6})
     network = load(spec)

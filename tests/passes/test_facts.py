@@ -45,7 +45,7 @@ def test_keys_shapes_and_parameters(name: str) -> None:
     assert network.facts.params == torchinfo.summary(module, verbose=0).total_params
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", FILES)
 def test_macs(name: str) -> None:
     network = small(name)
     assert +network.facts.macs() == counted(network)
