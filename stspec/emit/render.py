@@ -95,9 +95,10 @@ class ClassWriter:
         return Call("nn.Sequential", list(_rolled(calls)))
 
     def _layer(self, layer: Layer, path: str) -> Call:
+        torch_layer = layer.is_torch or layer.cls.startswith("nn.")
         args: list[str] = []
         for arg in layer.args:
-            text, is_default = self._argument(path, arg, layer.cls.startswith("nn."))
+            text, is_default = self._argument(path, arg, torch_layer)
             if not is_default:
                 args.append(f"{arg.name}={text}" if arg.keyword else text)
         return Call(layer.cls, args)

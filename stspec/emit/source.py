@@ -304,7 +304,10 @@ def _entry(shape: Shape, layout: Layout, name: str) -> list[str]:
     return [f"{name} = clip.contiguous(memory_format=torch.channels_last_3d)"]
 
 
-MEMORY_FORMATS = {"nn.Conv2d": "torch.channels_last", "nn.Conv3d": "torch.channels_last_3d"}
+MEMORY_FORMATS = {
+    ("nn.Conv2d",): "torch.channels_last",
+    ("nn.Conv3d", "DepthwiseConv3d"): "torch.channels_last_3d",
+}
 """Where the channels of a weight lie last, as those of its input do, no call reorders them."""
 
 
@@ -312,12 +315,14 @@ def _initialisation(layers: set[str]) -> list[str]:
     """Return the statements that initialise (He et al., 2015) and lay out convolutions."""
     he = 'nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")'
     lines: list[str] = []
-    for conv, memory_format in MEMORY_FORMATS.items():
-        if conv in layers:
+    for classes, memory_format in MEMORY_FORMATS.items():
+        convs = [conv for conv in classes if conv in layers]
+        if convs:
+            is_one = " or ".join(f"type(module) is {conv}" for conv in convs)
             branch = "elif" if lines else "if"
             laid = f"weight.contiguous(memory_format={memory_format})"
             lines += [
-                f"{INDENT}{branch} type(module) is {conv}:",
+                f"{INDENT}{branch} {is_one}:",
                 f"{INDENT * 2}weight = module.weight.data",
                 f"{INDENT * 2}{he}",
                 f"{INDENT * 2}module.weight.data = {laid}",

@@ -154,6 +154,9 @@ class Layer:
     """The file of ``templates/modules`` that defines the class."""
     init: tuple[str, ...] = ()
     """Statements that follow the construction; ``{0}`` stands for the attribute."""
+    is_torch: bool = False
+    """Whether a class of a template takes what its class of ``torch.nn`` does: one number for
+    equal axes, and the initialisation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -176,6 +177,21 @@ class Conv3d(Conv2d):
     def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
         return (self.time.padding, *super().paddings())
+
+    def layer(self, site: Site) -> Layer | None:
+        """Return the torch.nn convolution, or the one that runs it faster or pads by size."""
+        layer = super().layer(site)
+        if layer is None or not self._is_depthwise(site):
+            return layer
+        return replace(layer, cls="DepthwiseConv3d", template="depthwise", is_torch=True)
+
+    def _is_depthwise(self, site: Site) -> bool:
+        """Tell whether every channel is a group of its own, its windows never all padding."""
+        channels = site.inputs[0].channels
+        sides = zip(self.paddings(), self.kernel_sizes(), strict=True)
+        apart = self.group_count(channels) == channels == site.output.channels > 1
+        within = all(pad != "same" and pad < size for pad, size in sides)
+        return apart and within and math.prod(self.kernel_sizes()) > 1
 
 
 def _reach(kernel: int, stride: int, padding: int | Same | None) -> Reach:
