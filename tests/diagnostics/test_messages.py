@@ -89,7 +89,7 @@ COMPOSE: dict[str, tuple[dict[str, str], str]] = {
     "unknown_spec": ({"spec": "stspec: 1\nextends: families/tma\n"}, "spec.yaml"),
     "unknown_model": ({}, "tam_resnet5O"),
     "unknown_policy": ({"spec": MODEL.replace("tam", "tsn2")}, "spec.yaml"),
-    "unknown_backbone": ({"spec": MODEL.replace("resnet50", "restnet50")}, "spec.yaml"),
+    "unknown_backbone": ({"spec": MODEL.replace("resnet50", "resnett50")}, "spec.yaml"),
     "unknown_path": ({"spec": "stspec: 1\nextends: ./bass.yaml\n", "base": MODEL}, "spec.yaml"),
     "unknown_variant": ({"spec": MODEL}, "spec.yaml:wied"),
     "circular_extends": (

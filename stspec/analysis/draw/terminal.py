@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -117,7 +118,8 @@ class _Canvas:
 
 
 def _inside(inside: Inside, width: int, colour: Colour) -> Iterator[str]:
-    yield f"inside {inside.path}, {inside.title} (bold borders: inserted, double: converted)"
+    title = f"inside {inside.path}, {inside.title} (bold borders: inserted, double: converted)"
+    yield from textwrap.wrap(title, width)
     yield ""
     layout = lay_out(inside)
     cell = min(30, width // layout.lanes)
