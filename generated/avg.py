@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'avg'.
-math cbe0f6b82f63f91d, weights 984402b294eadd4f.
+math 7ece1cd6c874c16e, weights 984402b294eadd4f.
 """
 
 import torch

@@ -6,7 +6,7 @@ Paper: Tran et al., Learning Spatiotemporal Features with 3D Convolutional Netwo
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'c3d'.
-math fdbc7bad1768bfef, weights 485625a56f0ee10d.
+math c8a57f2c0395919b, weights 485625a56f0ee10d.
 """
 
 import torch

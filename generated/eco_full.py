@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_full'.
-math 84c38c2ebf65dffc, weights a8912542a679d541.
+math 8878757777664dc8, weights a8912542a679d541.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video 
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_lite'.
-math c452429a98c22ddb, weights 37cb6922bd0bcbd0.
+math 4266191720370b95, weights 37cb6922bd0bcbd0.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gst'.
-math a799cb5e7c2d4124, weights 22ea3286c22704b7.
+math 95590d8932b229e7, weights 22ea3286c22704b7.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_nln_r50_8x8'.
-math eda616b8a64ebf05, weights e37b745fa2d07dcb.
+math 2fa5be2d6b7e0110, weights e37b745fa2d07dcb.
 """
 
 import torch

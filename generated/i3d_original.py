@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original'.
-math 3c6d980406747717, weights 7c43bd1e3f86b672.
+math c04cfa069534776b, weights 7c43bd1e3f86b672.
 """
 
 import torch

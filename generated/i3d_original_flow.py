@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original_flow'.
-math 0036adfb55998e30, weights 95a67d5193800572.
+math 267df61fe57249c8, weights 95a67d5193800572.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_r50_8x8'.
-math 1630c6328c032c65, weights 7a53a107ad78a99b.
+math fad96853bc0d75f1, weights 7a53a107ad78a99b.
 """
 
 import torch

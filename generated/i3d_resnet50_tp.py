@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet50_tp'.
-math 6aacb21acfa2f9be, weights 05eed2aefae0502e.
+math eed9f88c163e691e, weights 05eed2aefae0502e.
 """
 
 import torch

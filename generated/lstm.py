@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'lstm'.
-math bd10c27c65d15c20, weights 1fa8d50a91fec181.
+math 7ebf6ee0ee1b04d4, weights 1fa8d50a91fec181.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc5'.
-math a724a954baf9efdd, weights e452d10c06c09367.
+math 9a2f8f3d1edeeb16, weights e452d10c06c09367.
 """
 
 import torch

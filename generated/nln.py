@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'nln'.
-math c93e614e553fe9f6, weights 6e146042c73eede3.
+math 1a34b41396dc3f1d, weights 6e146042c73eede3.
 """
 
 import torch

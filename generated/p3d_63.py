@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_63'.
-math 1d1c83156622a613, weights 5ca995510f3afeed.
+math c05c80bb842360aa, weights 5ca995510f3afeed.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_18'.
-math 4a05f43d7c881b3d, weights fc3bc5bfe915a1cb.
+math ad4659a035e08091, weights fc3bc5bfe915a1cb.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_34'.
-math 6d5ee85003e46616, weights fe1ca64563501b99.
+math c82ee25ece5356f7, weights fe1ca64563501b99.
 """
 
 import torch

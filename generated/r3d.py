@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r3d'.
-math 898680f3876c585e, weights faa5010ad1c74fc7.
+math 26907f7f2f3354c5, weights faa5010ad1c74fc7.
 """
 
 import torch

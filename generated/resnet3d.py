@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'resnet3d'.
-math 08e3677b8a00b7e3, weights b6e177eee2282ec4.
+math 9880f8dddf02cc8a, weights b6e177eee2282ec4.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math cf16867b2bd52763, weights 059755d7baab1578.
+math 95e97520c4d1ee50, weights 059755d7baab1578.
 """
 
 import torch

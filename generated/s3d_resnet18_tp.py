@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18_tp'.
-math cbe3e8191cc1c49e, weights f187ae6a893d0724.
+math 2e3fd2f9e80c3e87, weights f187ae6a893d0724.
 """
 
 import torch

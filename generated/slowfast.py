@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast'.
-math 2ab49c345d3a9b3c, weights ef7326e8e7d3a9a1.
+math 2ebd63ea313b5154, weights ef7326e8e7d3a9a1.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tin_resnet50'.
-math 7dc55672e51d0023, weights 310cf1d4f7f79620.
+math 6ae3b7badc840fb2, weights 310cf1d4f7f79620.
 """
 
 import torch
@@ -41,7 +41,7 @@ class TemporalInterlacing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
-        first, rest = clip.split([self.moved, clip.shape[-1] - self.moved], -1)
+        first, rest = torch.split(clip, [self.moved, clip.shape[-1] - self.moved], -1)
         pooled = first.mean((2, 3)).transpose(1, 2)  # (N, moved, T)
         inner = F.relu(self.offset_fc1(self.offset_conv(pooled).squeeze(1)))
         offset = 2 * self.reach * (torch.sigmoid(self.offset_fc2(inner)) - 0.5)

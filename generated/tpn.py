@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tpn'.
-math 169f1e965f6aaddf, weights 70f504a528be880e.
+math c4dbe41356305044, weights 70f504a528be880e.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsm'.
-math 7bd8aa34c71b5b76, weights 984402b294eadd4f.
+math 9e1f1f0407158bf8, weights 984402b294eadd4f.
 """
 
 import torch

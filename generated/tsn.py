@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn'.
-math 013abb25989f868f, weights 984402b294eadd4f.
+math d3cd60d10327c114, weights 984402b294eadd4f.
 """
 
 import torch

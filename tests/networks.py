@@ -30,9 +30,11 @@ def small(name: str, *overrides: str) -> Network:
     return load(name, [*sized(name, str(SIZE)), "classes=7", *overrides])
 
 
-LEAST = {"inceptionv3": 91, "inceptionv3_tsn": 91, "bninception": 64}
-"""Sides that backbones need whose convolutions are not padded, or whose strided modules join
-convolutions and pools, which agree on even sizes alone."""
+LEAST = {"inceptionv3": 91, "inceptionv3_tsn": 91, "bninception": 64, "tdn": 64}
+"""Sides that backbones and policies need whose convolutions are not padded, whose strided modules
+join convolutions and pools, which agree on even sizes alone, or that pool their last maps."""
+EVEN = ("bninception", "blresnet")
+"""What the names of backbones begin with whose branches agree on even sizes alone."""
 
 
 def sized(name: str, size: str) -> list[str]:
@@ -41,17 +43,19 @@ def sized(name: str, size: str) -> list[str]:
     if not whole.facts.input.is_trunk:
         return []
     if size.isdecimal():
-        size = str(max(int(size), LEAST.get(whole.spec.backbone.name, 0)))
+        names = (whole.spec.backbone.name, whole.spec.policy.name)
+        size = str(max(int(size), *(LEAST.get(name, 0) for name in names)))
     return [f"clip.size={size}"]
 
 
 def odd(name: str) -> Network:
-    """Return a shipped model for clips of odd sizes, with a frame more than its own."""
+    """Return a shipped model for clips of odd sizes and frames; pathways agree on their own."""
     whole = load(name)
-    frames = whole.facts.input.frames or 1
-    sizes = {**dict.fromkeys(LEAST, "[93, 107]"), "bninception": "[64, 96]"}
-    size = sizes.get(whole.spec.backbone.name, "[45, 67]")
-    own = [f"clip.frames={frames + 1 - frames % 2}", *sized(name, size)]
+    frames, backbone = whole.facts.input.frames or 1, whole.spec.backbone.name
+    size = "[93, 107]" if backbone in LEAST or whole.spec.policy.name in LEAST else "[45, 67]"
+    size = "[64, 96]" if backbone.startswith(EVEN) else size
+    count = frames if whole.spec.beside else frames + 1 - frames % 2
+    own = [f"clip.frames={count}", *sized(name, size)]
     return load(name, [*own, "classes=5"])
 
 

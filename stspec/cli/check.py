@@ -46,7 +46,7 @@ def check(
     from stspec.network import load
 
     names = _names(targets or [], everything)
-    room = max(len(name) for name in names)
+    room = min(40, max(len(name) for name in names))
     found: list[Diagnostic] = []
     for name in names:
         try:
@@ -88,4 +88,5 @@ def _line(name: str, network: Network, room: int) -> str:
     clip = "x".join(map(str, facts.input.dims))
     text = f"{short(facts.params):>9}  {macs:>12}  {clip} to {facts.output.channels}"
     ink = paint()
-    return f"{ink('ok', 'green')}  {name:<{room}}  {shorten(text, max(24, width() - room - 6))}"
+    left = width() - max(len(name), room) - 6
+    return f"{ink('ok', 'green')}  {name:<{room}}  {shorten(text, max(20, left))}"

@@ -163,7 +163,8 @@ def _definitions() -> Json:
         fields = _fields(target)
         fields.pop("classes")
         fields["kind"] = {"const": name, "description": "kind of head"}
-        found[f"head_{name}"] = _object(target, fields)
+        # Where the kind changes, null removes what another kind's head has said.
+        found[f"head_{name}"] = {**_object(target, fields), "additionalProperties": _NULL}
     return found
 
 
@@ -308,7 +309,7 @@ def _layer() -> Json:
     return {
         "type": "object",
         "description": "a layer: an op, a block (repeat makes it a stage) or a sequence",
-        "properties": _layer_keys(),
+        "properties": {name: _or_null(key) for name, key in _layer_keys().items()},
         "allOf": [
             *(_if("op", name, _ref(f"op_{name}")) for name in sorted(_ops())),
             *(_if("block", name, _ref(f"block_{name}")) for name in sorted(BLOCKS)),

@@ -32,7 +32,7 @@ class TemporalInterlacing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).permute(0, 1, 3, 4, 2)  # (N, T, H, W, C)
-        first, rest = clip.split([self.moved, clip.shape[-1] - self.moved], -1)
+        first, rest = torch.split(clip, [self.moved, clip.shape[-1] - self.moved], -1)
         pooled = first.mean((2, 3)).transpose(1, 2)  # (N, moved, T)
         inner = F.relu(self.offset_fc1(self.offset_conv(pooled).squeeze(1)))
         offset = 2 * self.reach * (torch.sigmoid(self.offset_fc2(inner)) - 0.5)
