@@ -185,7 +185,7 @@ class SlowFastR10116x8(nn.Module):
         clip = clip.contiguous(memory_format=torch.channels_last_3d)
         x = clip[
             :, :, [0, 4, 8, 12, 16, 21, 25, 29, 33, 37, 42, 46, 50, 54, 58, 63]
-        )  # (N, 3, 16, 224, 224)
+        ]  # (N, 3, 16, 224, 224)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)  # (N, 64, 16, 112, 112)
         x = self.maxpool(x)  # (N, 64, 16, 56, 56)
         fast = F.relu(self.fast_bn1(self.fast_conv1(clip)), inplace=True)  # (N, 8, 64, 112, 112)

@@ -159,7 +159,7 @@ def _fit(head: str, text: str, tail: str) -> list[str]:
     return [
         f"{pad}{head}{text[: opening + 1]}",
         f"{pad}{INDENT}{text[opening + 1 : -1]}",
-        f"{pad}){tail}",
+        f"{pad}{text[-1]}{tail}",
     ]
 
 
