@@ -178,7 +178,8 @@ def _coverage(sign: Sign, items: list[_Told], a: Atlas, b: Atlas) -> Coverage:
     stages = tuple(sorted({*old.stages, *new.stages}))
     noun = old.noun if old.noun == new.noun else "blocks"
     members = tuple(sorted({*old.members} & {*new.members}, key=natural))
-    return Coverage(old.count, min(old.total, new.total), noun, stages, members)
+    count, total = min(old.count, new.count), min(old.total, new.total)
+    return Coverage(count, total, noun, stages, members)
 
 
 def _unique(values: Iterable[T]) -> tuple[T, ...]:
