@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-Sizes = tuple[int, int, int]
-
-
 def input_gradient(
-    grad: Tensor, weight: Tensor, shape: torch.Size, stride: Sizes, padding: Sizes
+    grad: Tensor,
+    weight: Tensor,
+    shape: torch.Size,
+    stride: tuple[int, int, int],
+    padding: tuple[int, int, int],
 ) -> Tensor:
     """Return the convolution of an output's gradient with the taps reversed."""
     kernel = weight.shape[2:]
@@ -36,7 +37,11 @@ def input_gradient(
 
 
 def weight_gradient(
-    grad: Tensor, weight: Tensor, x: Tensor, stride: Sizes, padding: Sizes
+    grad: Tensor,
+    weight: Tensor,
+    x: Tensor,
+    stride: tuple[int, int, int],
+    padding: tuple[int, int, int],
 ) -> Tensor:
     """Return, per tap in time, the gradient of a convolution of the frames that it met."""
     step, before = stride[0], padding[0]
@@ -67,8 +72,8 @@ class DepthwiseConvolution(torch.autograd.Function):
     such a convolution too, that of weight one convolution of frames per tap in time.
     """
 
-    stride: Sizes
-    padding: Sizes
+    stride: tuple[int, int, int]
+    padding: tuple[int, int, int]
 
     @staticmethod
     def forward(
@@ -76,8 +81,8 @@ class DepthwiseConvolution(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        stride: Sizes,
-        padding: Sizes,
+        stride: tuple[int, int, int],
+        padding: tuple[int, int, int],
     ) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T', H', W')."""
         ctx.save_for_backward(x, weight)

@@ -54,7 +54,8 @@ def odd(name: str) -> Network:
     frames, backbone = whole.facts.input.frames or 1, whole.spec.backbone.name
     size = "[93, 107]" if backbone in LEAST or whole.spec.policy.name in LEAST else "[45, 67]"
     size = "[64, 96]" if backbone.startswith(EVEN) else size
-    count = frames if whole.spec.beside else frames + 1 - frames % 2
+    paired = whole.spec.beside or backbone.startswith("blresnet")
+    count = frames if paired else frames + 1 - frames % 2
     own = [f"clip.frames={count}", *sized(name, size)]
     return load(name, [*own, "classes=5"])
 
