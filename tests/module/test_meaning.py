@@ -5,10 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.interpreter import interpret
+from stspec.graph.model import leaves
+from stspec.network import load
+from tests.interpreter import RULES, interpret
 from tests.networks import FILES, clip, run, seeded, small
 
-SHALLOW = [name for name in FILES if not any(depth in name for depth in ("34", "101", "152"))]
+
+def is_known(name: str) -> bool:
+    """Tell whether the interpreter has all of a model's operators; oracles hold the others."""
+    return all(type(node.body) in RULES for _, node in leaves(load(name).graph))
+
+
+DEEP = ("34", "101", "152")
+SHALLOW = [n for n in FILES if not any(depth in n for depth in DEEP) and is_known(n)]
 
 
 @pytest.mark.parametrize("name", SHALLOW)
