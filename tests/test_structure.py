@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("train", "inference"),
     ("bench", "doctor"),
     ("api",),
+    ("study",),
     ("cli",),
 )
 """The road, first to last. A part may import what stands in earlier rows, never its own row."""

@@ -29,6 +29,7 @@ from stspec.cli import (
     predict,
     schema,
     show,
+    study,
     train,
     verify,
     weights,
@@ -74,6 +75,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(study.app, name="study")
 
 
 def _version(asked: bool) -> None:

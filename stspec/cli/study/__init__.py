@@ -1,0 +1,18 @@
+"""`stspec study`: one file for each of its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+COMMANDS: dict[str, Callable[..., None]] = {}
+
+app = typer.Typer(
+    help="Plan, run and read a study: many models, one protocol.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
