@@ -1,11 +1,17 @@
-"""Trackers, where they are installed: each behind the same few functions. None can stop a run."""
+"""Trackers, where they are installed: each behind the same few functions. None can stop a run.
+
+Each works in a thread of its own, so that one that hangs holds nothing up either.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Any, Protocol
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -91,6 +97,58 @@ def check_trackers(names: Iterable[str]) -> None:
             raise SpecError(Diagnostic("no-tracker", message, help=f"pip install {package}"))
 
 
+PATIENCE = 60.0
+"""Seconds that are waited for a tracker: until it is made, and while it takes what is left."""
+
+BEHIND = 10_000
+"""Steps that a tracker may lag behind."""
+
+
+class _Working:
+    """A tracker in its thread."""
+
+    def __init__(self, make: Callable[[], Tracker]) -> None:
+        self.error: BaseException | None = None
+        """Why it is of no use any more."""
+        self._make = make
+        self._queue: Queue[tuple[Mapping[str, float], int] | None] = Queue(BEHIND)
+        self._made = Event()
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+        # Readers are forked next, and a fork amid an import may leave its lock closed.
+        self._made.wait(PATIENCE)
+
+    def _work(self) -> None:
+        try:
+            tracker = self._make()
+            self._made.set()
+            while (taken := self._queue.get()) is not None:
+                tracker.log(*taken)
+            tracker.close()
+        except (Exception, SystemExit) as error:
+            self.error = error
+        finally:
+            self._made.set()
+
+    def put(self, item: tuple[Mapping[str, float], int] | None) -> None:
+        """Hand over a step's numbers; None: there are no more."""
+        try:
+            self._queue.put_nowait(item)
+        except Full:
+            self.error = TimeoutError(f"it is {BEHIND:,} steps behind")
+
+    def close(self) -> None:
+        """Wait until it has taken all, or stands still."""
+        self.put(None)
+        left = self._queue.qsize() + 1
+        while self._thread.is_alive() and self.error is None:
+            if self._queue.qsize() == left:
+                self.error = TimeoutError(f"it has not answered for {PATIENCE:g} s")
+                return
+            left = self._queue.qsize()
+            self._thread.join(PATIENCE)
+
+
 class Trackers:
     """All trackers of a run. One that fails is named once, and left alone from then on."""
 
@@ -99,31 +157,28 @@ class Trackers:
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._say = say
-        self._open: dict[str, Tracker] = {}
-        for name in names:
-            try:
-                self._open[name] = TRACKERS[name][1](folder, about)
-            except Exception as error:
-                self._drop(name, error)
+        self._open = {name: _Working(partial(TRACKERS[name][1], folder, about)) for name in names}
+        self._drop_failed()
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Hand numbers to all trackers."""
-        for name, tracker in list(self._open.items()):
-            try:
-                tracker.log(values, step)
-            except Exception as error:
-                self._drop(name, error)
+        for tracker in self._open.values():
+            tracker.put((values, step))
+        self._drop_failed()
 
     def close(self) -> None:
         """Be done with all trackers."""
-        for name, tracker in list(self._open.items()):
-            try:
-                tracker.close()
-            except Exception as error:
-                self._drop(name, error)
+        for tracker in self._open.values():
+            tracker.close()
+        self._drop_failed()
         self._open.clear()
 
-    def _drop(self, name: str, error: Exception) -> None:
-        self._open.pop(name, None)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        self._say(f"{name} failed and is left out from here on ({reason}); log.jsonl has it all")
+    def _drop_failed(self) -> None:
+        for name, tracker in list(self._open.items()):
+            if (error := tracker.error) is None:
+                continue
+            del self._open[name]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            self._say(
+                f"{name} failed and is left out from here on ({reason}); log.jsonl has it all"
+            )

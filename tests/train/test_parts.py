@@ -27,7 +27,6 @@ from stspec.train.run import Start, make_job
 from stspec.train.schedule import peak_rate, rate
 from stspec.train.stages import carry
 from stspec.train.step import soft_targets
-from stspec.train.trackers import TRACKERS, Trackers, check_trackers
 from tests.train.tiny import spec, tiny_train
 
 
@@ -237,33 +236,6 @@ def test_compiled_learns_the_same(tmp_path: Path) -> None:
         rows = [json.loads(line) for line in (run.folder / "log.jsonl").open()]
         losses.append([row["loss"] for row in rows if row["kind"] == "step"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-
-
-class _Broken:
-    def __init__(self, *arguments: object) -> None:
-        self.logged = 0
-
-    def log(self, values: object, step: int) -> None:
-        self.logged += 1
-        raise OSError("no network")
-
-    def close(self) -> None:
-        raise AssertionError("it was left out before")
-
-
-def test_a_tracker_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TRACKERS, "broken", ("torch", _Broken))
-    check_trackers(["broken"])
-    told: list[str] = []
-    trackers = Trackers(["broken"], tmp_path, {}, told.append)
-    for step in range(3):
-        trackers.log({"loss": 1.0}, step)
-    trackers.close()
-    assert len(told) == 1 and "no network" in told[0]
-    run = tiny_train(tmp_path / "run", {"epochs": 1}, track=["broken"])
-    assert run.weights().is_file()
-    with pytest.raises(SpecError, match="there is no tracker `wandbb`"):
-        check_trackers(["wandbb"])
 
 
 def test_status_of_leaving_is_the_one_of_sysexits() -> None:
