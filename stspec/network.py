@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from stspec.compose.resolve import resolve
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.graph import Graph
@@ -19,6 +21,7 @@ from stspec.passes.facts import Facts, NodeShapeError, OperatorError
 from stspec.passes.outsiders import check_outsiders, operator_diagnosis
 from stspec.schema.spec import Spec, parse
 from stspec.source.nodes import Mapping as Tree
+from stspec.source.nodes import to_plain
 
 if TYPE_CHECKING:
     from stspec.analysis.hashes import Hashes
@@ -117,6 +120,14 @@ def load(target: Target, overrides: Overrides = (), variant: str | None = None) 
         SpecError: with every mistake that was found.
     """
     return compile_spec(parse(resolve(target, overrides, variant).tree))
+
+
+def spec_text(network: Network) -> str:
+    """Return the resolved spec as YAML: no extends, no references."""
+    plain = to_plain(network.spec.tree.without("name"))
+    return f"# {network.name}, resolved.\n" + yaml.safe_dump(
+        plain, sort_keys=False, allow_unicode=True, width=100
+    )
 
 
 def compile_spec(spec: Spec) -> Network:

@@ -34,9 +34,9 @@ def dotted(path: Iterable[Scalar]) -> str:
 
 
 def parse_overrides(
-    overrides: Iterable[str | tuple[str, Any]], span: Span
+    overrides: Iterable[str | tuple[str, Any] | Override], span: Span
 ) -> tuple[list[Override], list[Diagnostic]]:
-    """Overrides given as text (`clip.frames=16`) or as pairs, and what is wrong with others.
+    """Overrides given as text (`clip.frames=16`), as pairs or parsed; what is wrong with others.
 
     All texts together are remembered under the name `<--set>`, one after the other; a pair's
     value and path are placed at `span`.
@@ -50,7 +50,9 @@ def parse_overrides(
     line = 1
     for item in given:
         try:
-            if isinstance(item, str):
+            if isinstance(item, Override):
+                parsed.append(item)
+            elif isinstance(item, str):
                 parsed.append(_parse_text(item, line))
                 line += len(BREAK.findall(item)) + 1
             else:

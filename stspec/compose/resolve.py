@@ -41,7 +41,7 @@ class Composed:
 
 def resolve(
     target: str | Path | AnyMapping[str, Any] | Mapping,
-    overrides: Iterable[str | tuple[str, Any]] = (),
+    overrides: Iterable[str | tuple[str, Any] | Override] = (),
     variant: str | None = None,
 ) -> Composed:
     """Compose a spec.
@@ -49,7 +49,7 @@ def resolve(
     Args:
         target: a name (`tam_resnet50`, `tam:resnet50_tp`), a path (`my.yaml`, `my.yaml:wide`),
             or a spec as a dict or a tree.
-        overrides: `"clip.frames=16"` or `("clip.frames", 16)`, applied in order.
+        overrides: `"clip.frames=16"`, `("clip.frames", 16)` or parsed ones, applied in order.
         variant: a row of the target's `variants`.
 
     Returns:

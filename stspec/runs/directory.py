@@ -15,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import yaml
-
 from stspec.diagnostics import (
     Diagnostic,
     Label,
@@ -296,14 +294,6 @@ def other_spec(message: str, before: str, now: str, what: str = "spec") -> SpecE
 def _body(text: str) -> list[str]:
     """Return the lines of a text, its heading aside, which is but a name."""
     return [line for line in text.splitlines() if not line.startswith("#")]
-
-
-def spec_text(network: Network) -> str:
-    """Return the resolved spec as YAML: no extends, no references."""
-    plain = to_plain(network.spec.tree.without("name"))
-    return f"# {network.name}, resolved.\n" + yaml.safe_dump(
-        plain, sort_keys=False, allow_unicode=True, width=100
-    )
 
 
 def _in_use(folder: Path, who: str) -> SpecError:

@@ -52,6 +52,9 @@ class PlannedRun:
     data: str
     seed: int
     weights: str | None = None
+    """The checkpoint that it starts from, where it starts from no other run."""
+    image: bool = False
+    """Whether that is of an image network, and is to be inflated."""
     after: str | None = None
     """The key of the run whose weights it starts from."""
     params: int = 0

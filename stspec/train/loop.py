@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from stspec.data.loader import LOST_READER
 from stspec.diagnostics import SpecError, display_path
+from stspec.network import spec_text
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
-from stspec.runs.directory import RunFolder, spec_text
+from stspec.runs.directory import RunFolder
 from stspec.runs.log import Log, Writing
 from stspec.runs.weights import save_weights
 from stspec.train.faults import diverged, explained, lost_reader

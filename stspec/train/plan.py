@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stspec.analysis.cost import BYTES, Row, cost
 from stspec.analysis.reach import trunk_reach
 from stspec.network import Network
 from stspec.train.distributed import World
+from stspec.train.effort import estimate, steps_of
 from stspec.train.feed import Feed
 from stspec.train.recipe import Recipe, Stage
 from stspec.train.schedule import peak_rate
-from stspec.train.setup import check_shares, steps_of
+from stspec.train.setup import check_shares
 from stspec.train.stages import with_frames
-
-INDEX = 8
-"""Bytes of the place of a maximum."""
 
 
 class Planned(Protocol):
@@ -133,30 +130,3 @@ def _stage(job: Planned, recipe: Recipe, phase: Stage, world: World) -> StagePla
         memory=estimate(network, recipe, at_once),
         field=trunk_reach(network.facts).time.size,
     )
-
-
-def estimate(network: Network, recipe: Recipe, clips: int) -> int:
-    """Return the bytes that training takes at its height, roughly.
-
-    Weights, gradients and the optimiser's state in float32; the clips; all outputs of operators
-    for so many clips, in the recipe's precision; where maxima stood, which pools keep; gradients
-    of the largest output and of what it came from. Of stages that are computed again, what goes
-    into them. What libraries take for themselves (workspaces, what an allocator keeps for later)
-    is not counted.
-    """
-    found = cost(network)
-    copies = 2 + (2 if recipe.optimizer.kind == "adamw" else 1) + (recipe.ema is not None)
-    again = {str(stage) for stage in recipe.checkpoint_stages}
-    width = BYTES if recipe.precision == "float32" else BYTES // 2
-    kept = sum(_kept(row, width) for row in found.rows if row.stage not in again)
-    inner = [sum(_kept(r, width) for r in found.rows if r.stage == stage) for stage in again]
-    largest = 2 * width * max((row.activations for row in found.rows), default=0)
-    given = network.facts.input.numel * (1 + BYTES)
-    weights = copies * BYTES * network.facts.params
-    return weights + clips * (given + kept + max(inner, default=0) + largest)
-
-
-def _kept(row: Row, width: int) -> int:
-    """Return the bytes that an operator leaves for the backward, of one clip."""
-    indices = INDEX if "max_pool" in row.kind else 0
-    return row.activations * (width + indices)

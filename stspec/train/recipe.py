@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import ConfigDict, Field, model_validator
 
-from stspec.compose import data_root
-from stspec.compose.merge import merge
-from stspec.compose.paths import parse_overrides, put
-from stspec.compose.version import LANGUAGE, check_version
-from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, display_path
+from stspec.compose.paths import Override, parse_overrides, put
+from stspec.compose.shelf import Shelf
+from stspec.compose.version import LANGUAGE
+from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.schema.jsonschema import keys_schema
 from stspec.schema.models import Model, Strict
 from stspec.schema.validate import InvalidError, field_keys, validate
-from stspec.source import Mapping, Scalar, read_file
+from stspec.source import Mapping, Scalar
 from stspec.source.python import caller_span
+
+RECIPES = Shelf("recipe", "recipes")
 
 DEFAULT = "study2021"
 """The recipe where none is named."""
@@ -231,7 +232,7 @@ def recipe_schema() -> dict[str, Any]:
 
 def recipe_names() -> list[str]:
     """Return the names of the shipped recipes."""
-    return sorted(path.stem for path in (data_root() / "specs" / "recipes").glob("*.yaml"))
+    return RECIPES.names()
 
 
 def split_overrides(texts: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -265,50 +266,20 @@ def load_recipe(
     Raises:
         SpecError: with every mistake that was found.
     """
-    span = caller_span()
-    path = _find(str(target), Path(), None)
-    tree = _read(path, ())
-    changes, errors = parse_overrides(overrides, span)
+    changes, errors = parse_overrides(overrides, caller_span())
     if errors:
         raise SpecError(*errors)
+    return recipe_of(RECIPES.find(str(target), Path(), None), changes)
+
+
+def recipe_of(path: Path, changes: Iterable[Override] = ()) -> Recipe:
+    """Return the recipe of a file, with changes in their order.
+
+    Raises:
+        SpecError: with every mistake that was found.
+    """
+    tree = RECIPES.read(path)
     for change in changes:
         tree = put(tree, change)
     name = Scalar("name", tree.span), Scalar(path.stem, tree.span)
     return validate(Mapping((name, *tree.entries), tree.span, tree.origin), Recipe)
-
-
-def _read(path: Path, chain: tuple[Path, ...]) -> Mapping:
-    """Return a recipe's tree over its parents'."""
-    tree = read_file(path, origin=(display_path(path),))
-    if problem := check_version(tree):
-        raise SpecError(problem)
-    parent = tree.get("extends")
-    tree = tree.without("extends", "name")
-    if parent is None:
-        return tree
-    if not isinstance(parent, Scalar) or not isinstance(parent.value, str):
-        label = Label(parent.span, "expected a name or a path")
-        raise SpecError(Diagnostic("wrong-type", "`extends` names one recipe", (label,)))
-    found = _find(parent.value, path.parent, parent.span)
-    if found.resolve() in (*chain, path.resolve()):
-        label = Label(parent.span, "leads back here")
-        raise SpecError(Diagnostic("circular-extends", "recipes extend one another", (label,)))
-    above = _read(found, (*chain, path.resolve())).without("about")
-    return merge(above, tree)
-
-
-def _find(name: str, folder: Path, span: Span | None) -> Path:
-    labels = (Label(span, "no recipe has this name"),) if span else ()
-    if name.endswith((".yaml", ".yml")) or name.startswith(("./", "../")):
-        path = folder / name
-        if path.is_file():
-            return path
-        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        help = did_you_mean(path.name, sorted(siblings)) or None
-        message = f"there is no file `{display_path(path)}`"
-        raise SpecError(Diagnostic("unknown-recipe", message, labels, help))
-    if name in recipe_names():
-        return data_root() / "specs" / "recipes" / f"{name}.yaml"
-    message = f"there is no recipe named `{name}`"
-    help = did_you_mean(name, recipe_names())
-    raise SpecError(Diagnostic("unknown-recipe", message, labels, help or None))

@@ -18,7 +18,7 @@ from stspec.compose import data_root
 from stspec.data.dataset import Decoder
 from stspec.diagnostics import Diagnostic, Label, SpecError, display_path
 from stspec.module import load_weights
-from stspec.network import Network, Overrides, Target, check_scores_clips, load
+from stspec.network import Network, Overrides, Target, check_scores_clips, load, spec_text
 from stspec.runs.checkpoint import Checkpoint, latest_checkpoint
 from stspec.runs.directory import (
     SEALED,
@@ -27,7 +27,6 @@ from stspec.runs.directory import (
     is_run,
     open_run,
     other_spec,
-    spec_text,
 )
 from stspec.runs.environment import differences, environment
 from stspec.runs.log import Log, Mark, holds
@@ -36,7 +35,7 @@ from stspec.train.feed import Feed
 from stspec.train.live import Clock, Silence, view
 from stspec.train.loop import Loop
 from stspec.train.recipe import DEFAULT, Recipe, load_recipe
-from stspec.train.setup import fresh_module, steps_of
+from stspec.train.setup import fresh_module
 from stspec.train.signals import Leaving
 from stspec.train.stages import with_frames
 from stspec.train.state import misfit
@@ -448,4 +447,4 @@ def _first_module(job: Job, shown: Silence, checkpoint: Checkpoint | None) -> nn
     return module
 
 
-__all__ = ["Job", "Options", "Start", "carry_out", "resumed", "started", "steps_of", "train"]
+__all__ = ["Job", "Options", "Start", "carry_out", "resumed", "started", "train"]

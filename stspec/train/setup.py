@@ -19,6 +19,7 @@ from stspec.rng import keyed_seed
 from stspec.train import norms
 from stspec.train.distributed import World
 from stspec.train.dropout import keyed_dropout
+from stspec.train.effort import steps_of
 from stspec.train.ema import Average
 from stspec.train.feed import Feed
 from stspec.train.live import Silence
@@ -102,19 +103,6 @@ def fresh_module(network: Network, seed: int) -> nn.Module:
     """Return a module whose first weights follow from the seed."""
     torch.manual_seed(keyed_seed(seed, "init"))
     return build_module(network)
-
-
-def steps_of(count: int, batch: int) -> int:
-    """Return the steps of an epoch; what does not fill a batch is left for another epoch.
-
-    Raises:
-        SpecError: if there is not one full batch.
-    """
-    if count < batch:
-        message = f"there are {count} clips to learn from, and a batch has {batch}"
-        help = f"--set batch={max(1, count)} or less, also where `stages` have a batch of their own"
-        raise SpecError(Diagnostic("too-few-clips", message, help=help))
-    return count // batch
 
 
 def check_shares(batch: int, accumulate: int, world: int, even: bool) -> None:

@@ -19,7 +19,8 @@ from stspec.cli.main import main
 from stspec.diagnostics import SpecError
 from stspec.evaluate.predictions import read_predictions
 from stspec.module import build_module
-from stspec.runs.directory import RunFolder, open_run, spec_text
+from stspec.network import spec_text
+from stspec.runs.directory import RunFolder, open_run
 from stspec.runs.weights import save_weights
 from stspec.train.recipe import load_recipe
 from tests.inference.made import CLASSES, make_model, make_video

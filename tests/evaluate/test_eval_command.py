@@ -19,8 +19,8 @@ from stspec.data.sample import Manifest, Sample
 from stspec.data.transforms import normalise
 from stspec.evaluate.predictions import read_predictions
 from stspec.module import build_module, load_weights
-from stspec.network import load
-from stspec.runs.directory import RunFolder, spec_text
+from stspec.network import load, spec_text
+from stspec.runs.directory import RunFolder
 from stspec.train.recipe import load_recipe
 from tests.inference.made import CLASSES, make_model, make_video
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from stspec.network import load
-from stspec.train.plan import estimate
+from stspec.train.effort import estimate
 from stspec.train.recipe import load_recipe
 
 SMALL = ["clip.size=112"]
