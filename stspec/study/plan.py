@@ -13,7 +13,8 @@ from stspec.network import Network, load
 from stspec.source import Mapping as Tree
 from stspec.source import Scalar, read_text
 from stspec.source.nodes import Plain
-from stspec.study.records import Facets, PlannedRun
+from stspec.study.plain import run_from_plain, run_to_plain
+from stspec.study.records import PlannedRun
 
 FORMAT = 1
 
@@ -96,7 +97,7 @@ class Plan:
             "axes": list(self.axes),
             "notes": list(self.notes),
             "data": {name: _data_json(one) for name, one in self.data.items()},
-            "runs": [run_to_json(run) for run in self.runs],
+            "runs": [run_to_plain(run) for run in self.runs],
             "efforts": {key: asdict(one) for key, one in self.efforts.items()},
             "specs": dict(self.specs),
             "recipes": dict(self.recipes),
@@ -117,7 +118,7 @@ class Plan:
             return cls(
                 name=str(found["name"]),
                 base=str(found["base"]),
-                runs=tuple(map(run_from_json, found["runs"])),
+                runs=tuple(map(run_from_plain, found["runs"])),
                 specs=dict(found["specs"]),
                 recipes=dict(found["recipes"]),
                 data={name: _data_from_json(one) for name, one in found["data"].items()},
@@ -130,30 +131,6 @@ class Plan:
         except (KeyError, TypeError, AttributeError) as error:
             message = f"a plan is damaged: {type(error).__name__}: {error}"
             raise SpecError(Diagnostic("damaged-plan", message, help="plan anew")) from error
-
-
-def run_to_json(run: PlannedRun) -> dict[str, Any]:
-    """Return a planned run as plain values."""
-    return {
-        "key": run.key,
-        "name": run.name,
-        "settings": dict(run.settings),
-        "facets": asdict(run.facets),
-        "spec": run.spec,
-        "recipe": run.recipe,
-        "data": run.data,
-        "seed": run.seed,
-        "weights": run.weights,
-        "image": run.image,
-        "after": run.after,
-        "params": run.params,
-        "macs": run.macs,
-    }
-
-
-def run_from_json(found: Mapping[str, Any]) -> PlannedRun:
-    """Return a planned run of plain values."""
-    return PlannedRun(**{**found, "facets": Facets(**found["facets"])})
 
 
 def _data_json(one: DataSet) -> dict[str, Any]:
