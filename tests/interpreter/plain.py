@@ -1,32 +1,27 @@
-"""What a graph means, told a second time and plainly: every value a clip (N, C, T, H, W).
-
-No layout, no class, no emitted line: operators are evaluated one after the other, slowly.
-Features are (N, T, C), scores (N, C).
-"""
+"""Operators of image networks and of the plainest heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stspec.graph import Graph
-from stspec.network import Network
 from stspec.ops.activation import ReLU, ReLU6, Swish
 from stspec.ops.attention import ConcatenationAttention, DotProductAttention, SoftmaxAttention
 from stspec.ops.base import Op, Reach
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.flatten import Flatten
-from stspec.ops.join import Add, Concat
+from stspec.ops.join import Add, Chunk, Concat
 from stspec.ops.linear import Dropout, Linear
 from stspec.ops.norm import BatchNorm
 from stspec.ops.pool import (
     AvgPool2d,
     AvgPool3d,
     Consensus,
+    GlobalPool,
     MaxPool2d,
     MaxPool3d,
     Pool2d,
@@ -35,44 +30,11 @@ from stspec.ops.pool import (
     TemporalMaxPool,
 )
 from stspec.ops.squeeze import SqueezeExcite
-from stspec.ops.temporal import TemporalAggregation, TemporalShift
 from stspec.ops.window import PositionMean, Positions, WindowPool
-
-State = Mapping[str, Tensor]
-Rule = Callable[[Any, "Weights", list[Tensor]], Tensor]
+from tests.interpreter.values import Rule, Weights
 
 
-class Weights:
-    """The entries of a state dict below a path."""
-
-    def __init__(self, state: State, path: str) -> None:
-        self.state, self.path = state, path
-
-    def __call__(self, name: str) -> Tensor | None:
-        return self.state.get(f"{self.path}.{name}")
-
-    def must(self, name: str) -> Tensor:
-        return self.state[f"{self.path}.{name}"]
-
-
-def interpret(network: Network, state: State, clip: Tensor) -> Tensor:
-    """Return what a network gives for clips, with the weights of a state dict, in evaluation."""
-    return _run(network.graph, state, [clip], "")
-
-
-def _run(graph: Graph, state: State, inputs: list[Tensor], prefix: str) -> Tensor:
-    known = dict(zip(graph.inputs, inputs, strict=True))
-    for node in graph.nodes:
-        values = [known[name] for name in node.inputs]
-        path = prefix + node.name
-        if isinstance(node.body, Graph):
-            known[node.name] = _run(node.body, state, values, path + ".")
-        else:
-            known[node.name] = RULES[type(node.body)](node.body, Weights(state, path), values)
-    return known[graph.output]
-
-
-def _conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
+def conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
     weight = weights.must("weight")
     if weight.dim() == 4:
         weight = weight.unsqueeze(2)
@@ -131,35 +93,6 @@ def _average(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
     return windows.mean(-1)
 
 
-def _frames_apart(x: Tensor, steps: int) -> Tensor:
-    """Return the clip in which frame t is frame t + steps, zeros beyond the ends."""
-    frames = x.unbind(2)
-    count = len(frames)
-    moved = [
-        frames[t + steps] if 0 <= t + steps < count else torch.zeros_like(frames[0])
-        for t in range(count)
-    ]
-    return torch.stack(moved, 2)
-
-
-def _tam(op: TemporalAggregation, weights: Weights, x: list[Tensor]) -> Tensor:
-    taps = weights.must("weight")
-    groups = x[0].shape[1] if op.depthwise else 1
-    blends = torch.stack([
-        F.conv3d(_frames_apart(x[0], i - op.kernel // 2), taps[:, :, i : i + 1], groups=groups)
-        for i in range(op.kernel)
-    ])  # fmt: skip
-    return F.relu(blends.sum(0) if op.reduce == "sum" else blends.amax(0))
-
-
-def _shift(op: TemporalShift, weights: Weights, x: list[Tensor]) -> Tensor:
-    fold = x[0].shape[1] // op.fold_div
-    out = x[0].clone()
-    out[:, :fold] = _frames_apart(x[0], 1)[:, :fold]
-    out[:, fold : 2 * fold] = _frames_apart(x[0], -1)[:, fold : 2 * fold]
-    return out
-
-
 def _attention(op: Any, weights: Weights, x: list[Tensor]) -> Tensor:
     runs = (value.tensor_split(op.groups, dim=2) for value in x)
     parts = [_attended(op, weights, *run) for run in zip(*runs, strict=True)]
@@ -211,9 +144,9 @@ def _consensus(op: Consensus, weights: Weights, x: list[Tensor]) -> Tensor:
     return x[0].mean(1) if op.reduce == "average" else x[0].amax(1)
 
 
-RULES: dict[type[Op], Rule] = {
-    Conv2d: _conv,
-    Conv3d: _conv,
+RULES: Mapping[type[Op], Rule] = {
+    Conv2d: conv,
+    Conv3d: conv,
     BatchNorm: _norm,
     ReLU: lambda op, weights, x: F.relu(x[0]),
     ReLU6: lambda op, weights, x: x[0].clamp(0, 6),
@@ -224,8 +157,6 @@ RULES: dict[type[Op], Rule] = {
     AvgPool3d: _average,
     TemporalMaxPool: _max,
     TemporalAvgPool: _average,
-    TemporalAggregation: _tam,
-    TemporalShift: _shift,
     SoftmaxAttention: _attention,
     DotProductAttention: _attention,
     ConcatenationAttention: _attention,
@@ -239,5 +170,7 @@ RULES: dict[type[Op], Rule] = {
     Linear: lambda op, weights, x: F.linear(x[0], weights.must("weight"), weights("bias")),
     Dropout: lambda op, weights, x: x[0],
     Add: lambda op, weights, x: x[0] + x[1],
-    Concat: lambda op, weights, x: torch.cat(x, 1),
+    Concat: lambda op, weights, x: torch.cat(x, 2 if x[0].dim() == 3 else 1),
+    Chunk: lambda op, weights, x: x[0].chunk(op.parts, 1)[op.index],
+    GlobalPool: lambda op, weights, x: x[0].flatten(2).mean(2),
 }
