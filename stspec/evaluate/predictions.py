@@ -90,10 +90,15 @@ class Predictions:
         return [self._measure(fuse(each, multi_label=self.multi_label)) for each in alone]
 
     def _measure(self, scores: Exact) -> Metrics:
-        self._check()
+        self.check()
         return measure(scores, self.labels, self.classes, multi_label=self.multi_label)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuse scores that are not finite, and videos without the label that metrics need.
+
+        Raises:
+            SpecError: naming the first.
+        """
         finite = np.isfinite(self.logits).all(axis=(1, 2))
         if not finite.all():
             first = self.ids[int(np.argmin(finite))]

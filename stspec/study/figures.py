@@ -1,0 +1,242 @@
+"""The studies' figures as data, made of any results: published ones, or a store's. No torch.
+
+Numbers are those of Chen et al., Deep Analysis of CNN-based Spatio-temporal Representations for
+Action Recognition, CVPR 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
+from stspec.study.findings import BASELINE, Comparison, Findings, findings
+from stspec.study.labels import approach, model_name
+from stspec.study.records import Facets, Result
+from stspec.study.tables import Axis, Edge, Figure, Point, Series
+from stspec.study.temporality import class_gains
+
+Maker = Callable[[Findings, str], Figure]
+_FRAMES = Axis("frames", "count")
+_TOP1 = Axis("top-1", "share")
+_GAIN = Axis("gain of top-1", "points")
+_MACS = Axis("MACs of a clip", "macs", log=True)
+_NO_PREDICTIONS = "none: this takes the predictions of a temporal model and of its baseline"
+
+
+def make_figure(
+    name: str, results: Iterable[Result] | Findings, *, baseline: str = BASELINE
+) -> Figure:
+    """Return a figure by its name.
+
+    >>> from stspec.study.published import published
+    >>> figure = make_figure("fig3", published("study2021"))
+    >>> figure.panels, len(figure.series)
+    (['mini_ssv2', 'mini_kinetics', 'mini_mit'], 36)
+
+    Raises:
+        SpecError: `unknown-figure`, with the nearest name.
+    """
+    if name not in FIGURES:
+        message = f"there is no figure `{name}`"
+        raise SpecError(Diagnostic("unknown-figure", message, help=did_you_mean(name, FIGURES)))
+    return FIGURES[name](findings(results), baseline)
+
+
+def _progress(found: Findings, baseline: str) -> Figure:
+    """Accuracy against what it costs, by backbone."""
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for f in found.cells:
+        label = f"{approach(f)}-f{f.frames}"
+        point = _cell(found, f, found.macs(f), label)
+        groups.setdefault((f.data, f.backbone), []).append(point)
+    return Figure(
+        "fig1", "Accuracy and cost", "scatter", _MACS, _TOP1, _series(groups),
+        notes=tuple(found.notes),
+    )  # fmt: skip
+
+
+def _accuracy(name: str, title: str, pooling: bool) -> Maker:
+    def make(found: Findings, baseline: str) -> Figure:
+        groups: dict[tuple[str, str], list[Point]] = {}
+        for f in found.cells:
+            if f.temporal_pooling is pooling:
+                group = f.data, _named(found, f, model_name(f))
+                groups.setdefault(group, []).append(_cell(found, f, f.frames))
+        notes = tuple(found.notes)
+        return Figure(name, title, "lines", _FRAMES, _TOP1, _series(groups), notes=notes)
+
+    return make
+
+
+def _sampling(found: Findings, baseline: str) -> Figure:
+    """Accuracy at clip and at video level, by uniform and by dense sampling."""
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for f, runs in found.cells.items():
+        label = f"{model_name(f)}-f{f.frames}"
+        for level, value in _levels(found, f, runs[0]):
+            group = f.data, f"{f.sampling}, {level}"
+            groups.setdefault(group, []).append(Point(label, value))
+    return Figure(
+        "fig4", "Uniform and dense sampling, clip and video level", "bars", Axis("model"), _TOP1,
+        _series(groups), notes=tuple(found.notes),
+    )  # fmt: skip
+
+
+def _levels(found: Findings, facets: Facets, run: Result) -> list[tuple[str, float]]:
+    clip, video = run.extra.get("clip_top1"), run.extra.get("video_top1")
+    if isinstance(clip, float):
+        return [("clip level", clip), ("video level", found.top1(facets))]
+    known = [("clip level", found.top1(facets))]
+    return [*known, ("video level", video)] if isinstance(video, float) else known
+
+
+def _backbones(found: Findings, baseline: str) -> Figure:
+    """Gain by a backbone over ResNet18 (the first one, where there is no ResNet18)."""
+    known = list(dict.fromkeys(f.backbone for f in found.cells))
+    first = "resnet18" if "resnet18" in known or not known else known[0]
+    pairs = [
+        (a, f) for f in found.cells
+        if f.backbone != first and (a := found.find(replace(f, backbone=first)))
+    ]  # fmt: skip
+    told = found.compare(pairs)
+    series = _gains(told, lambda b: f"{approach(b)}, {b.backbone}")
+    notes = (f"over {first}", *found.notes)
+    return Figure("fig5", "Gain by the backbone", "lines", _FRAMES, _GAIN, series, notes=notes)
+
+
+def _pooling(found: Findings, baseline: str) -> Figure:
+    """Gain by temporal pooling over the same model without it."""
+    pairs = [
+        (a, f) for f in found.cells
+        if f.temporal_pooling and (a := found.find(replace(f, temporal_pooling=False)))
+    ]  # fmt: skip
+    told = found.compare(pairs)
+    series = _gains(told, lambda b: model_name(replace(b, temporal_pooling=False)))
+    return Figure(
+        "fig6", "Gain by temporal pooling", "lines", _FRAMES, _GAIN, series,
+        notes=tuple(found.notes),
+    )  # fmt: skip
+
+
+def _evolution(found: Findings, baseline: str) -> Figure:
+    """How the baseline becomes each model by single changes: aggregation, then pooling."""
+    points: dict[tuple[str, str], list[Point]] = {}
+    edges = []
+    pairs: list[tuple[Facets, Facets, str]] = []
+    for f in found.cells:
+        panel = _panel(f)
+        points.setdefault((panel, model_name(f)), []).append(
+            Point(found.macs(f), found.top1(f), approach(f), size=float(found.macs(f)))
+        )
+        plain = found.find(replace(f, temporal_pooling=False))
+        if f.temporal_pooling and plain is not None:
+            pairs.append((plain, f, "temporal pooling"))
+        start = found.find(replace(f, policy=baseline))
+        if f.policy != baseline and start is not None:
+            pairs.append((start, f, f"{baseline} → {f.policy}"))
+    for a, b, change in pairs:
+        gain = found.top1(b) - found.top1(a)
+        more = found.macs(b) - found.macs(a)
+        edges.append(Edge(_panel(b), approach(a), approach(b), change, gain, more))
+    return Figure(
+        "fig7", f"From {baseline} to the others by single changes", "graph", _MACS, _TOP1,
+        _series(points), tuple(edges), tuple(found.notes),
+    )  # fmt: skip
+
+
+def _panel(facets: Facets) -> str:
+    return f"{facets.data}, {facets.backbone}, {facets.frames} frames"
+
+
+def _class_gains(found: Findings, baseline: str) -> Figure:
+    """Temporal gain of each class by each model, and how models agree."""
+    series = []
+    notes = []
+    for each in class_gains(found, baseline=baseline):
+        order = each.ranked()
+        at = [each.classes.index(name) for name in order]
+        for row, model in enumerate(each.models):
+            gains = each.gains[row, at].tolist()
+            points = tuple(Point(name, gain) for name, gain in zip(order, gains, strict=True))
+            series.append(Series(each.data, model, points))
+        for i, a in enumerate(each.models):
+            for b in each.models[i + 1 :]:
+                shared = each.correlation(a, b)
+                if shared is not None:
+                    notes.append(f"{each.data}: correlation of {a} and {b}: {shared:.2f}")
+    notes += [] if series else [_NO_PREDICTIONS]
+    return Figure(
+        "fig8", "Temporal gain by class", "bars", Axis("class"), _GAIN, tuple(series),
+        notes=(*notes, *found.notes),
+    )  # fmt: skip
+
+
+def _profile(found: Findings, baseline: str) -> Figure:
+    """The classes' mean temporal gains, the largest first: how temporal a data set is."""
+    series = []
+    for each in class_gains(found, baseline=baseline):
+        mean = dict(zip(each.classes, each.mean.tolist(), strict=True))
+        ranked = enumerate(each.ranked(), 1)
+        points = tuple(Point(rank, mean[name], name) for rank, name in ranked)
+        series.append(Series(each.data, "mean of models", points))
+    notes = () if series else (_NO_PREDICTIONS,)
+    return Figure(
+        "fig9", "Temporality of data: classes by their temporal gain", "lines",
+        Axis("rank of the class", "count"), _GAIN, tuple(series), notes=(*notes, *found.notes),
+    )  # fmt: skip
+
+
+def _cell(found: Findings, facets: Facets, x: int, label: str = "") -> Point:
+    top1 = found.figure([facets], lambda cells: cells[..., 0])
+    # Of published figures and of one seed alike: the mean of what the runs say.
+    return Point(
+        x, found.top1(facets), label, top1.low, top1.high, float(found.macs(facets))
+    )  # fmt: skip
+
+
+def _named(found: Findings, facets: Facets, name: str) -> str:
+    """Return a name that tells sampling where it varies."""
+    several = len({f.sampling for f in found.cells if f.data == facets.data}) > 1
+    return f"{name}, {facets.sampling}" if several else name
+
+
+def _gains(told: Iterable[Comparison], name: Callable[[Facets], str]) -> tuple[Series, ...]:
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for each in told:
+        gain = each.difference
+        p = f"p = {each.adjusted:.2g} (Holm)" if each.adjusted is not None else ""
+        point = Point(each.b.frames, gain.estimate, p, gain.low, gain.high)
+        groups.setdefault((each.b.data, name(each.b)), []).append(point)
+    return _series(groups)
+
+
+def _series(groups: dict[tuple[str, str], list[Point]]) -> tuple[Series, ...]:
+    """Return points as series, panels together, those with numbers on the x axis in its order."""
+    panels = list(dict.fromkeys(panel for panel, _ in groups))
+    found = []
+    for panel in panels:
+        for (own, name), points in groups.items():
+            if own == panel:
+                numbers = all(isinstance(p.x, int) for p in points)
+                order = sorted(points, key=_x) if numbers else points
+                found.append(Series(panel, name, tuple(order)))
+    return tuple(found)
+
+
+def _x(point: Point) -> float:
+    assert isinstance(point.x, int)
+    return float(point.x)
+
+
+FIGURES: dict[str, Maker] = {
+    "fig1": _progress,
+    "fig3": _accuracy("fig3", "Accuracy without temporal pooling", False),
+    "fig4": _sampling,
+    "fig5": _backbones,
+    "fig6": _pooling,
+    "fig7": _evolution,
+    "fig8": _class_gains,
+    "fig9": _profile,
+    "fig10": _accuracy("fig10", "Accuracy with temporal pooling", True),
+}
