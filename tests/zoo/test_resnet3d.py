@@ -144,9 +144,9 @@ def test_all_frames_are_those_that_arrive() -> None:
     "spec",
     [
         *("r3d_18", "mc3_18", "rmc4_18", "r2d_18", "r2plus1d_18", "r2plus1d_18_torchvision"),
-        *("ir_csn_50", "ip_csn_50", "r2plus1d_50_pytorchvideo", "r2plus1d_34_mmaction2"),
+        *("ir_csn_50", "ip_csn_50", "r2plus1d_50_pytorchvideo"),
         *("resnet3d_10", "resnet3d_18_a", "resnet3d_preact_18", "resnet3d_2plus1_18"),
-        *("resnet3d_wide_50", "resnet3d_resnext_50", "resnet3d_densenet_121"),
+        *("resnet3d_resnext_50", "resnet3d_densenet_121"),
     ],
 )
 def test_trains_and_copies(spec: str) -> None:

@@ -81,7 +81,7 @@ def counted(network: Network) -> Counter[str]:
     return Counter({"all": counter.get_total_flops() // 4})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(networks())
 def test_what_is_predicted_is_what_runs(network: Network) -> None:
     module = meta_module(network)
