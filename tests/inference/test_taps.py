@@ -12,7 +12,8 @@ from stspec.diagnostics import SpecError
 from stspec.graph import Graph
 from stspec.inference.taps import all_taps, find_tap, watch
 from stspec.network import Network
-from tests.interpreter import RULES, Weights
+from tests.interpreter import RULES
+from tests.interpreter.values import Weights
 from tests.networks import clip, run, seeded, small
 
 NAMES = ["tam_resnet18", "i3d_resnet18_tp", "s3d_inceptionv1_tp", "tam_squeezenet", "nln_resnet50"]
