@@ -97,7 +97,7 @@ def transplant_weights(
     donor: Network,
     source: str | Path | Mapping[str, Tensor] | nn.Module,
     *,
-    keep_channels: bool = False,
+    keep: Literal["none", "first", "last"] = "none",
 ) -> Report:
     """Let the weights of a network with the same backbone start a module: other policy or input.
 
@@ -110,7 +110,7 @@ def transplant_weights(
         module: what ``build`` made of it; its parameters are written in place.
         donor: the compiled spec of the other network.
         source: the other's weights under our names: a module, a file, or a state dict.
-        keep_channels: the first input channels keep their own weights where there are more, as
+        keep: the first, or the last, input channels keep their own weights where there are more, as
             frames do that stand in front of their differences.
 
     Returns:
@@ -121,7 +121,7 @@ def transplant_weights(
     """
     from stspec.module import transplant_weights as transplant_into
 
-    return transplant_into(network, module, donor, source, keep_channels=keep_channels)
+    return transplant_into(network, module, donor, source, keep=keep)
 
 
 def _network(target: Network | Target, overrides: Overrides) -> Network:

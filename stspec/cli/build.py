@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,20 +55,24 @@ def build(
         raise typer.BadParameter("--set and -o go with one TARGET", param_hint="--all")
     names = shipped() if everything else [str(target)]
     drifted = []
+    stems: dict[tuple[str, str], str] = {}
     for name in names:
         network = load(name, sets or ())
+        prints = network.hashes
+        if name != stems.setdefault((prints.math, prints.weights), name):
+            continue  # a family whose own model has a name
         path = output or folder_for(name) / file_name(network, bool(sets))
         if not check:
             _write(network, path, instantiate, everything)
         elif not _same(path, network.emit().text):
             drifted.append(name)
-    strays = _strays(names) if everything and check else []
+    strays = _strays(stems.values()) if everything and check else []
     for stray in strays:
-        write(f"{stray} belongs to no spec; remove it")
+        write(f"{stray} belongs to no spec, or to one of another name; remove it")
     if drifted or strays:
         raise typer.Exit(1)
     if check:
-        remark(f"{len(names)} file{'s are' if len(names) > 1 else ' is'} as the spec says")
+        remark(f"{len(stems)} file{'s are' if len(stems) > 1 else ' is'} as the spec says")
 
 
 def _write(network: Network, path: Path, instantiate: bool, brief: bool) -> None:
@@ -127,7 +132,7 @@ def _refuse_to_overwrite(path: Path) -> None:
         raise SpecError(Diagnostic("not-ours", message, help=help))
 
 
-def _strays(names: list[str]) -> list[str]:
+def _strays(names: Iterable[str]) -> list[str]:
     """Return generated files whose spec is gone."""
     from stspec.cli.shipped import generated_folder
     from stspec.diagnostics import display_path

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def shipped() -> list[str]:
-    """Return the names of all shipped specs: the named ones and the families, without variants."""
-    from stspec.compose import names
+    """Return the names of all shipped specs: the named ones, then the families; no variants."""
+    from stspec.compose import find, names
 
-    return names("model")
+    return sorted(names("model"), key=lambda name: find("model", name).parent.name == "families")
 
 
 def checkout() -> Path | None:

@@ -13,6 +13,7 @@ from stspec.cli.options import Set
 if TYPE_CHECKING:
     from stspec.network import Network
     from stspec.weights.catalogue import Weights
+    from stspec.weights.inflate import Keep
     from stspec.weights.report import Report
 
 
@@ -41,6 +42,13 @@ class Policy(StrEnum):
     CENTER = "center"
     ZERO_INIT = "zero_init"
     SCRATCH = "scratch"
+
+
+class Kept(StrEnum):
+    """Input channels that keep their own weights."""
+
+    FIRST = "first"
+    LAST = "last"
 
 
 def weights(
@@ -97,6 +105,11 @@ def weights(
         typer.Option("--policy", help="transplant: what becomes of time.",
                      show_default="the spec's"),
     ] = None,
+    keep: Annotated[
+        Kept | None,
+        typer.Option("--keep", help="transplant: input channels that keep their own weights "
+                     "where there are more.", show_default="the mean for all"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
     """List, download, check, convert and transplant weights.
@@ -138,7 +151,7 @@ def weights(
     if importer is None:
         help = "name the spec that the weights are of"
         raise typer.BadParameter(help, param_hint="--from")
-    _transplant(load(name, sets or ()), importer, path, policy, output, json)
+    _transplant(load(name, sets or ()), importer, path, policy, keep, output, json)
 
 
 def _list(part: str, json: bool) -> None:
@@ -242,13 +255,15 @@ def _convert(
 
 
 def _transplant(
-    network: Network, other: str, path: Path, policy: Policy | None, output: Path, json: bool
-) -> None:
+    network: Network, other: str, path: Path, policy: Policy | None, keep: Kept | None,
+    output: Path, json: bool,
+) -> None:  # fmt: skip
     from stspec.module.convert import transplanted, write_partial
     from stspec.network import load
 
     words = None if policy is None else policy.value
-    imported = transplanted(network, load(other), path, words)
+    kept: Keep = "none" if keep is None else keep.value
+    imported = transplanted(network, load(other), path, words, keep=kept)
     write_partial(network, imported, output)
     _tell(imported.report, json)
 

@@ -18,6 +18,7 @@ from stspec.output import write_bytes
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import Checkpoint, read_checkpoint, write_safetensors
 from stspec.weights.export import Blank, Exported, export_state_dict
+from stspec.weights.inflate import Keep
 from stspec.weights.invert import public_template
 from stspec.weights.library import load_importer
 from stspec.weights.report import Imported
@@ -96,7 +97,12 @@ def to_theirs(
 
 
 def transplanted(
-    network: Network, source: Network, path: Path, policy: str | None = None
+    network: Network,
+    source: Network,
+    path: Path,
+    policy: str | None = None,
+    *,
+    keep: Keep = "none",
 ) -> Imported:
     """Return another network's weights under this one's keys, fitted where shapes differ.
 
@@ -104,7 +110,7 @@ def transplanted(
         SpecError: if the file is not the other network's, or a tensor does not fit.
     """
     theirs, _ = read_into(source, path)
-    return transplant(theirs.state, network.state, graft_of(network, source, policy))
+    return transplant(theirs.state, network.state, graft_of(network, source, policy, keep=keep))
 
 
 def write_partial(network: Network, imported: Imported, output: Path) -> None:

@@ -76,6 +76,7 @@ def _download(url: str, part: Path, progress: bool) -> None:
             answer.read(have)
             resumed = True
         done = have if resumed else 0
+        # torch.hub's own bar, which it has where tqdm is not installed either, but does not type.
         bar = hub.tqdm(  # type: ignore[attr-defined]
             total=total, initial=done, disable=not progress, unit="B", unit_scale=True,
             unit_divisor=1024, desc=part.name.removesuffix(".part"),

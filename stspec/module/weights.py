@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from stspec.graph.model import leaves, pathway_at, rules_of
 from stspec.network import Network
+from stspec.passes.streams import parts, stems
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import read_checkpoint
 from stspec.weights.imagenet import fill_from_image
 from stspec.weights.importer import CLASS_LAYERS, import_state_dict
-from stspec.weights.inflate import Along
+from stspec.weights.inflate import Along, Keep
 from stspec.weights.report import Imported, Report
 from stspec.weights.transplant import Graft, transplant
 
@@ -87,7 +88,7 @@ def transplant_weights(
     donor: Network,
     source: Source | nn.Module,
     *,
-    keep_channels: bool = False,
+    keep: Keep = "none",
 ) -> Report:
     """Let a network that shares a backbone with ours start ours.
 
@@ -96,7 +97,7 @@ def transplant_weights(
         module: what ``build`` made of it; its parameters are written in place.
         donor: the compiled spec of the other network: another policy, other frames or input.
         source: the other's weights under our names: a module, a file, or a state dict.
-        keep_channels: the first input channels keep their own weights where there are more.
+        keep: the first, or the last, input channels keep their own weights where there are more.
 
     Returns:
         What became of every tensor, on both sides; what does not fit keeps its initial values.
@@ -105,14 +106,14 @@ def transplant_weights(
         SpecError: if the file cannot be read, or nothing of the one belongs to the other.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
-    graft = graft_of(network, donor, keep_channels=keep_channels)
+    graft = graft_of(network, donor, keep=keep)
     imported = transplant(_arrays(state), network.state, graft)
     write_state(module, imported)
     return imported.report
 
 
 def graft_of(
-    network: Network, donor: Network, policy: str | None = None, *, keep_channels: bool = False
+    network: Network, donor: Network, policy: str | None = None, *, keep: Keep = "none"
 ) -> Graft:
     """Return what is known of two networks, one of which starts the other.
 
@@ -120,15 +121,20 @@ def graft_of(
         network: the one that is started.
         donor: the one whose weights are given.
         policy: how 2D kernels are inflated, in place of the network's own words.
-        keep_channels: the first input channels keep their own weights where there are more.
+        keep: the first, or the last, input channels keep their own weights where there are more.
     """
+    read = stems(network.facts)
     return Graft(
         policy_of=inflation(network) if policy is None else lambda _key: policy,
         there=donor.image_keys,
         here=network.image_keys,
+        beside_there=donor.shared_image_keys,
+        beside_here=network.shared_image_keys,
         along=_along(network),
-        channels=(donor.facts.input.channels, network.facts.input.channels),
-        keep=keep_channels,
+        stems={key for key in network.state if key.rpartition(".")[0] in read},
+        keep=keep,
+        parts_there=parts(donor.facts),
+        parts_here=parts(network.facts),
         class_layers={**CLASS_LAYERS, **network.class_layers},
     )
 

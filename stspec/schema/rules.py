@@ -49,6 +49,7 @@ class EachKeys(BaseModel):
 class Conv3dRule(Conv3d):
     """Convolution of a clip over time and space; a rule's may span all frames."""
 
+    # Wider than the operator's own, which only gets it when it has become a number.
     kernel_t: Annotated[int, Field(ge=1)] | Literal["all"] = Field(  # type: ignore[assignment]
         default=1, description="temporal kernel, or all frames that arrive, none padded"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.weights.arrays import Array, HasShape, Shape, as_array, is_counter, reshaped, size_text
 from stspec.weights.gather import choose
-from stspec.weights.report import Entry, Report
+from stspec.weights.report import Action, Entry, Report
 from stspec.weights.rules import Importer, Route, Tap
 
 
@@ -70,9 +70,9 @@ def export_state_dict(
     for key in ours:
         if key not in ledger.used:
             shape = tuple(as_array(ours[key]).shape)
-            there = "counter" if is_counter(key) else "left_out"
+            there: Action = "counter" if is_counter(key) else "left_out"
             ledger.entries.append(
-                Entry(key, there, shape, reason=f"{scheme.name} has no such tensor")  # type: ignore[arg-type]
+                Entry(key, there, shape, reason=f"{scheme.name} has no such tensor")
             )
     return Exported(ledger.state, Report("stspec", tuple(ledger.entries)))
 
@@ -122,7 +122,9 @@ def _put(
 
 
 def _part(value: Array, tap: Tap, parts: Mapping[int, Shape]) -> Array | None:
-    """Return one of the tensors that a stack was made of."""
+    """Return one of the tensors that a stack was made of; a batch counter is alike in all."""
+    if not value.ndim:
+        return value
     order = sorted(parts)
     place = order.index(tap.position)
     if not tap.joined:

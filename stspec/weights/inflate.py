@@ -12,6 +12,9 @@ from stspec.weights.arrays import Array
 
 Policy = Literal["repeat", "average", "center", "zero_init", "scratch"]
 
+Keep = Literal["none", "first", "last"]
+"""Which channels of a stem keep their own weights where a network has others."""
+
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 SAME_IN_2D = ("repeat", "average", "center")
@@ -47,18 +50,21 @@ def inflate(kernel: Array, frames: int, policy: str) -> Array | None:
     return inflated
 
 
-def adapt_channels(kernel: Array, channels: int, *, keep: bool = False) -> Array:
+def adapt_channels(kernel: Array, channels: int, *, keep: Keep = "none") -> Array:
     """Return a stem's kernel (O, I, ...) for another number of input channels.
 
     Every new channel gets the mean over the old ones (Wang et al., ECCV 2016), which is how RGB
     weights start a network on optical flow or on differences of frames. With `keep` the first
-    channels keep their own: frames that stand in front of their differences.
+    channels keep their own, frames in front of their differences, or the last: frames behind
+    their optical flow, as motion fused frames have it.
     """
     mean = kernel.mean(axis=1, keepdims=True, dtype=np.float64).astype(kernel.dtype)
     adapted = np.repeat(mean, channels, axis=1)
-    if keep:
-        kept = min(channels, kernel.shape[1])
+    kept = min(channels, kernel.shape[1])
+    if keep == "first":
         adapted[:, :kept] = kernel[:, :kept]
+    elif keep == "last":
+        adapted[:, channels - kept :] = kernel[:, kernel.shape[1] - kept :]
     return adapted
 
 

@@ -80,6 +80,16 @@ def test_check_all_tells_files_whose_spec_is_gone(
     assert "notes.py" not in out
 
 
+def test_a_family_whose_model_has_a_name_has_no_second_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipped, "shipped", lambda: ["tsn_resnet50", "lstm", "tsn"])
+    assert main(["build", "--all", "--no-instantiate"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"tsn_resnet50.py", "lstm.py"}
+    assert main(["build", "tsn", "--no-instantiate"]) == 0
+    assert main(["build", "--all", "--check"]) == 1
+
+
 def test_a_users_own_spec_is_written_where_the_user_is(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

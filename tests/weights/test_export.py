@@ -33,6 +33,9 @@ TELLS = {
     "pyslowfast": "psf_i3d_nln_r50",
     "tsn_pytorch": "tsnpt_bninception_rgb_s3",
     "two_stream": "ts_rgb_resnet18",
+    "p3d": "p3d_63",
+    "davidea": "davidea_c3d",
+    "gst": "gst_resnet50_a4_b1",
 }
 """Code bases whose keys follow from the rules, each with a row that shows it."""
 

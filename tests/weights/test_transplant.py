@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_what_is_given_to_frames_is_interpolated(seed: int, t: int, frames: int)
 
 def test_differences_may_stand_behind_frames_that_keep_their_weights() -> None:
     kernel = drawn(0, 4, 3, 7, 7)
-    adapted = adapt_channels(kernel, 18, keep=True)
+    adapted = adapt_channels(kernel, 18, keep="first")
     np.testing.assert_array_equal(adapted[:, :3], kernel)
     np.testing.assert_allclose(adapted[:, 3:], np.repeat(kernel.mean(1, keepdims=True), 15, 1))
 
@@ -245,3 +245,64 @@ def test_an_image_network_fills_the_same_either_way() -> None:
     load_weights(network, other, state, image=True)
     for key, value in one.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[key])
+
+
+def test_a_slow_network_goes_on_as_the_slow_pathway() -> None:
+    own = [("clip.size", 32), ("classes", 5), ("head.window", None)]
+    slow = load("slow_r50_8x8", [*own, ("clip.frames", 4)])
+    both = load("slowfast_r50_8x8", [*own, ("clip.frames", 16)])
+    theirs, ours, report = moved(slow, both)
+    assert all(entry.key.startswith(("fast_", "fusion")) for entry in report.filled)
+    assert "beside zeros (64 to 80 channels)" in report.summary()
+    clip = torch.randn(1, 3, 16, 32, 32, dtype=torch.float64)
+    frames = [int(place) for place in torch.linspace(0, 15, 4).long()]
+    torch.testing.assert_close(run(ours, clip), run(theirs, clip[:, :, frames]))
+    back = build_module(slow).double()
+    assert not transplant_weights(slow, back, both, ours).filled
+    torch.testing.assert_close(run(back.eval(), clip[:, :, :4]), run(theirs, clip[:, :, :4]))
+
+
+def test_colour_starts_both_streams() -> None:
+    own = [("clip.size", 32), ("classes", 5)]
+    image = load("two_stream_rgb_resnet18", own)
+    fused = load("two_stream_fused_resnet18", own)
+    theirs, ours, report = moved(image, fused)
+    assert not report.filled and not report.left_out
+    state, kernels = theirs.state_dict(), ours.state_dict()
+    torch.testing.assert_close(kernels["flow_conv1.weight"][:, 7], state["conv1.weight"].mean(1))
+    torch.testing.assert_close(kernels["flow_layer4.1.bn2.weight"], state["layer4.1.bn2.weight"])
+    frame = torch.randn(1, 23, 1, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(trunk(ours, frame), trunk(theirs, frame[:, :3]))
+
+
+def test_a_volume_finds_its_pathway() -> None:
+    own = [("clip.size", 64), ("classes", 5), ("clip.frames", 4)]
+    lite, full = load("eco_lite", own), load("eco_full", own)
+    theirs, ours, report = moved(lite, full)
+    state, kernels = theirs.state_dict(), ours.state_dict()
+    assert all(not entry.key.startswith("volume_") for entry in report.filled)
+    key = "res4.0.conv1.weight"
+    torch.testing.assert_close(kernels[f"volume_{key}"], state[key])
+    torch.testing.assert_close(kernels["fc.weight"][:, 1024:], state["fc.weight"])
+    assert not kernels["fc.weight"][:, :1024].any()
+    again = build_module(lite).double()
+    assert not transplant_weights(lite, again, full, ours).filled
+    clip = torch.randn(1, 3, 4, 64, 64, dtype=torch.float64)
+    torch.testing.assert_close(run(again.eval(), clip), run(theirs, clip))
+
+
+@pytest.mark.parametrize(("keep", "own"), [("first", slice(0, 3)), ("last", slice(6, 9))])
+def test_frames_beside_their_flow_keep_their_weights(
+    keep: Literal["first", "last"], own: slice
+) -> None:
+    small = [("clip.size", 32), ("classes", 5)]
+    donor = load("mff_bninception_rgb", small)
+    network = load("mff", small)
+    module = build_module(network)
+    source = seeded(donor)
+    assert not transplant_weights(network, module, donor, source, keep=keep).filled
+    key = "conv1.conv.weight"
+    kernel, before = module.state_dict()[key], source.state_dict()[key]
+    torch.testing.assert_close(kernel[:, own], before)
+    rest = [n for n in range(9) if n not in range(9)[own]]
+    torch.testing.assert_close(kernel[:, rest], before.mean(1, keepdim=True).expand(-1, 6, -1, -1))
