@@ -123,20 +123,23 @@ def _progress() -> Callable[[Summary, Sample, str | None, int], None]:
     import time
 
     from stspec.cli.screen import remark
+    from stspec.train.live import duration
 
-    start = last = time.monotonic()
+    # The first videos come after the readers have started, which tells nothing of the rest.
+    first: tuple[float, int] | None = None
+    last = time.monotonic()
 
     def tell(summary: Summary, sample: Sample, fault: str | None, total: int) -> None:
-        nonlocal last
+        nonlocal first, last
         if fault is not None:
             remark(f"{sample.id}: {fault}")
-        now = time.monotonic()
-        if now - last < 10:
+        now, done = time.monotonic(), summary.written + summary.broken
+        first = first or (now, done)
+        if now - last < 10 or done == first[1]:
             return
         last = now
-        done = summary.written + summary.broken
-        rate = done / (now - start)
-        left = (total - summary.before - done) / rate
-        remark(f"{summary.before + done} of {total} videos, {rate:.3g} a second, {left:.0f} s left")
+        rate = (done - first[1]) / (now - first[0])
+        left = duration((total - summary.before - done) / rate)
+        remark(f"{summary.before + done} of {total} videos, {rate:.3g} a second, {left} left")
 
     return tell

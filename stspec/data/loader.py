@@ -42,8 +42,8 @@ def epoch_order(seed: int, epoch: int, n: int) -> list[int]:
     return order
 
 
-class Loader(DataLoader[Any]):
-    """A loader of batches that raises in the main process, by name, what workers could not read."""
+class Loader:
+    """Batches that workers read; what they cannot read is raised here, by name."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Loader(DataLoader[Any]):
     ) -> None:
         self.plan = plan
         self._broken: Broken = dataset.broken
-        super().__init__(
+        self._loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_sampler=plan,
             num_workers=workers,
@@ -78,14 +78,17 @@ class Loader(DataLoader[Any]):
         self.plan.epoch, self.plan.first_batch = epoch, first_batch
         return self
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Batch]:
         """Yield batches.
 
         Raises:
             SpecError: if a video cannot be read and the policy is ``error``, or a worker died.
         """
         try:
-            for batch in super().__iter__():
+            for batch in self._loader:
                 if batch["faults"] and self._broken == "error":
                     raise _unreadable(batch["faults"])
                 yield batch

@@ -36,9 +36,9 @@ _DAMAGE = (
     EOFError,
     LookupError,
     MemoryError,
-    NotImplementedError,
     OSError,
     OverflowError,
+    RuntimeError,  # zipfile's of encrypted parts and of compressions that it does not know
     TypeError,
     ValueError,
 )

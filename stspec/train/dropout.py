@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -49,22 +48,40 @@ class Masks:
         return mask.view(x.shape)
 
 
+class _Keyed(nn.Dropout):
+    """A dropout layer that draws by keys."""
+
+    number: int
+    masks: Masks
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N * k, ...) -> the same with elements dropped and the rest scaled."""
+        dropped: Tensor = _drop(self, input)
+        return dropped
+
+
 def keyed_dropout(module: nn.Module, seed: int) -> Masks:
     """Let a module's dropout layers draw by keys, and return what tells them which."""
     masks = Masks(seed)
     layers = [each for each in module.modules() if isinstance(each, nn.Dropout)]
     for number, layer in enumerate(layers):
-        layer.forward = partial(_drop, layer, number, masks)  # type: ignore[method-assign]
+        # In place: the layer stays where it is, under its name and with its hooks.
+        layer.__class__ = _Keyed
+        assert isinstance(layer, _Keyed)
+        layer.number, layer.masks = number, masks
     return masks
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _drop(layer: nn.Dropout, number: int, masks: Masks, x: Tensor) -> Tensor:
+def _by_keys(layer: _Keyed, x: Tensor) -> Tensor:
     """Return x with elements dropped and the rest scaled.
 
     The first axis holds clips, or the frames of one clip after those of another; what has neither
     is dropped by torch's own generator.
     """
+    masks = layer.masks
     if not layer.training or not layer.p or not masks.clips or x.shape[0] % masks.clips:
         return F.dropout(x, layer.p, layer.training)
-    return x * masks.draw(x, number, layer.p).div_(1 - layer.p)
+    return x * masks.draw(x, layer.number, layer.p).div_(1 - layer.p)
+
+
+_drop = torch.compiler.disable(_by_keys)

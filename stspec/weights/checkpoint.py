@@ -52,9 +52,8 @@ _DAMAGE = (
     EOFError,
     KeyError,
     MemoryError,
-    NotImplementedError,
     OverflowError,
-    RuntimeError,
+    RuntimeError,  # zipfile's of encrypted parts and of compressions that it does not know
     ValueError,
 )
 
