@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from stspec.network import load, spec_text
 from stspec.runs.directory import RunFolder
 from stspec.train.recipe import load_recipe
 from tests.inference.made import CLASSES, make_model, make_video
+from tests.train.killing import run_ranks
 
 NUMBERS = {"up": 2, "down": 2, "left": 1}
 
@@ -92,21 +93,26 @@ def test_metrics_follow_from_the_file_alone(
     assert "5 videos, video level: 2x3 views, max of logits" in out and "top-1" in out
 
 
-def test_processes_share_the_videos_without_repeats(place: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node",
-        "2", "-m", "stspec.cli", *arguments(place, tmp_path / "many", "--device", "cpu"),
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def _evaluate(arguments: list[str], said: Path) -> None:
+    with Path(f"{said}.{os.environ['RANK']}").open("w") as file, contextlib.redirect_stdout(file):
+        sys.exit(main(arguments))
+
+
+@pytest.mark.parametrize("processes", [2, 7])
+def test_processes_share_the_videos_without_repeats(
+    processes: int, place: Path, tmp_path: Path
+) -> None:
+    """Five videos, also where some processes have none."""
+    given = arguments(place, tmp_path / "many", "--device", "cpu")
+    assert run_ranks(processes, _evaluate, given, tmp_path / "said") == [0] * processes
     assert main(arguments(place, tmp_path / "one")) == 0
     many, one = (
         read_predictions(tmp_path / name / "tiny-val-2x3-uniform.npz") for name in ("many", "one")
     )
     assert many.ids == one.ids and len(set(many.ids)) == 5 and many.labels == one.labels
     np.testing.assert_allclose(many.logits, one.logits, rtol=1e-5, atol=1e-5)
-    assert done.stdout.count("5 videos") == 1, "one process speaks"
+    said = "".join(path.read_text() for path in tmp_path.glob("said*"))
+    assert said.count("5 videos") == 1, "one process speaks"
 
 
 def test_a_run_knows_its_data_recipe_and_classes(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +24,12 @@ from stspec.data.open import open_sample
 from stspec.data.sample import Manifest, Sample
 from stspec.data.transforms import normalise, resize, to_clip
 from stspec.diagnostics import SpecError
+from stspec.inference import features
 from stspec.inference.features import BROKEN, INDEX, extract, file_name, read_index
 from stspec.inference.stream import Engine, Seen, Sliding, Stream, Whole, loader, run
 from stspec.inference.windows import Length
 from tests.inference.made import make_video
+from tests.train.killing import CONTEXT
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 AUGMENTATION = Augmentation(frames=4, size=16, short_side=16)
@@ -148,22 +150,21 @@ def test_ids_that_differ_have_files_that_differ() -> None:
     assert len({file_name(each, "npy") for each in ids}) == len(ids)
 
 
-SCRIPT = """
-import sys, time
-from pathlib import Path
-from stspec.inference import features
-from tests.inference import test_features as t
+def _slowly(source: Path, out: Path, workers: int) -> None:
+    """Write features of 24 videos, with time between them for a kill."""
+    add = features._Store.add
 
-before = features._Store.add
-def slow(*args):
-    before(*args)
-    time.sleep(0.03)
-features._Store.add = slow
-names = [f"{n:03}.mp4" for n in range(24)]
-manifest = t.Manifest(Path(sys.argv[1]), tuple(t.Sample(n, n) for n in names), ())
-features.extract(t.engine(), t.windowed(4, 4), manifest, Path(sys.argv[2]), t.ABOUT,
-                 batch=3, workers=int(sys.argv[3]))
-"""
+    def slow(*given: Any) -> None:
+        add(*given)
+        time.sleep(0.03)
+
+    setattr(features._Store, "add", slow)  # noqa: B010 (mypy knows that methods stay)
+    extract(engine(), windowed(4, 4), linked(source), out, ABOUT, batch=3, workers=workers)
+
+
+def linked(source: Path) -> Manifest:
+    names = [f"{n:03}.mp4" for n in range(24)]
+    return Manifest(source, tuple(Sample(n, n) for n in names), ())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -172,19 +173,16 @@ def test_what_sigkill_interrupts_is_continued(tmp_path: Path, workers: int) -> N
     for n in range(1, 24):
         os.link(first, tmp_path / "in" / f"{n:03}.mp4")
     out = tmp_path / "out"
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "in"), str(out), str(workers)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = CONTEXT.Process(target=_slowly, args=(tmp_path / "in", out, workers))
+    process.start()
     deadline = time.monotonic() + 60
     while len(read_index(out)) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert 4 <= len(read_index(out)) < 24
     left = len(read_index(out))
-    names = [f"{n:03}.mp4" for n in range(24)]
-    manifest = Manifest(tmp_path / "in", tuple(Sample(n, n) for n in names), ())
-    told = extract(engine(), windowed(4, 4), manifest, out, ABOUT, batch=3)
+    told = extract(engine(), windowed(4, 4), linked(tmp_path / "in"), out, ABOUT, batch=3)
     assert (told.before, told.written) == (left, 24 - left)
     rows = read_index(out)
     assert sorted(row["id"] for row in rows) == [f"{n:03}.mp4" for n in range(24)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,31 @@ def _main(
         place, count, after = die
         _arm(*PLACES[place], count, after, number)
     tiny_train(run, **options)
+
+
+def run_ranks(size: int, target: Callable[..., Any], *given: Any) -> list[int]:
+    """Call a function in processes that find around them what torchrun sets; return their ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    about = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = [
+        CONTEXT.Process(
+            target=_as_rank, args=({**about, "RANK": str(r), "LOCAL_RANK": str(r)}, target, given)
+        )
+        for r in range(size)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [-1 if process.exitcode is None else process.exitcode for process in processes]
+
+
+def _as_rank(environment: dict[str, str], target: Callable[..., Any], given: Any) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(environment)
+    target(*given)
 
 
 def _arm(owner: Any, name: str, count: int, after: bool, number: signal.Signals) -> None:

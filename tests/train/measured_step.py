@@ -1,12 +1,9 @@
-"""A program that takes two steps and prints by how many bytes its memory grew at most.
-
-python -m tests.train.measured_step '{"spec": ..., "set": [...], "recipe": [...], "clips": 4}'
-"""
+"""Two steps, in a process of their own, that tell by how many bytes its memory grew at most."""
 
 from __future__ import annotations
 
-import json
-import sys
+import ctypes
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,7 +26,15 @@ def resident(key: str) -> int:
     raise LookupError(key)
 
 
-def main(asked: dict[str, Any]) -> None:
+M_MMAP_THRESHOLD = -3
+"""Of mallopt(3)."""
+
+
+def measure(asked: dict[str, Any], answer: Connection) -> None:
+    """Send the bytes; `asked` has a spec's name, what is set of it and of the recipe, and clips."""
+    # What the C library keeps of freed memory, to give it out again, is nobody's.
+    assert ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 65536)
+    torch.set_num_threads(1)
     clips = asked["clips"]
     network = load(asked["spec"], asked["set"])
     recipe = load_recipe("study2021", [f"batch={clips}", *asked["recipe"]])
@@ -47,8 +52,4 @@ def main(asked: dict[str, Any]) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # forget the height until now
     for step in range(2):
         stage.stepper.step(batch, step, asked=False)
-    sys.stdout.write(f"{resident('VmHWM') - before}\n")
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    answer.send(resident("VmHWM") - before)

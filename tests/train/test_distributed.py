@@ -1,4 +1,4 @@
-"""Two processes of torchrun (gloo) against one."""
+"""Two processes (gloo) against one; torchrun where one of them dies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 
 from stspec.runs import latest_checkpoint
 from stspec.runs.log import read_log
-from tests.train.killing import run_tiny
+from tests.train.killing import run_ranks, run_tiny
+from tests.train.tiny import tiny_train
 
 PLAIN: dict[str, Any] = {
     "epochs": 2, "spec": {"norm": False, "dropout": 0.5}, "mixup": 0.3, "ema": 0.8,
@@ -63,8 +64,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("together") / "run"
-    status, said = torchrun(run, {"recipe": {**PLAIN, "accumulate": 2}})
-    assert status == 0, said
+    assert run_ranks(2, tiny_train, run, {**PLAIN, "accumulate": 2}) == [0, 0]
     return run
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +9,8 @@ import pytest
 from stspec.network import load
 from stspec.train.effort import estimate
 from stspec.train.recipe import load_recipe
+from tests.train.killing import CONTEXT
+from tests.train.measured_step import measure
 
 SMALL = ["clip.size=112"]
 
@@ -28,13 +27,12 @@ SMALL = ["clip.size=112"]
 def test_a_step_takes_what_is_told(spec: str, frames: int, clips: int, recipe: list[str]) -> None:
     changes = [*SMALL, f"clip.frames={frames}"]
     asked = {"spec": spec, "set": changes, "recipe": recipe, "clips": clips}
-    # What the C library keeps of freed memory, to give it out again, is nobody's.
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.train.measured_step", json.dumps(asked)],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    measured = int(done.stdout)
+    receiver, sender = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=measure, args=(asked, sender))
+    process.start()
+    sender.close()
+    measured = receiver.recv()
+    process.join()
     told = estimate(load(spec, changes), load_recipe("study2021", recipe), clips)
     assert 1 / 1.6 < told / measured < 1.6, f"{told / 2**20:.0f} of {measured / 2**20:.0f} MiB"
 
