@@ -100,6 +100,13 @@ def weights(
     classes: Annotated[
         ClassLayers, typer.Option("--classes", help="A classifier of other classes: replace it.")
     ] = ClassLayers.MATCH,
+    donor_sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-set", metavar="PATH=VALUE", help="transplant: override a value of the spec "
+            "that the weights are of. Repeatable.", show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
         Policy | None,
         typer.Option("--policy", help="transplant: what becomes of time.",
@@ -136,7 +143,8 @@ def weights(
     if entry is not None:
         importer = importer or entry.keys.importer
         image = image or entry.keys.image
-        if not image and not any(text.startswith("classes=") for text in sets or ()):
+        given = image or action is Action.TRANSPLANT
+        if not given and not any(text.startswith("classes=") for text in sets or ()):
             sets = [*(sets or ()), f"classes={entry.keys.classes}"]
     if action is Action.CHECK:
         _check(load(name, sets or ()), path, importer, image, classes, json)
@@ -151,7 +159,10 @@ def weights(
     if importer is None:
         help = "name the spec that the weights are of"
         raise typer.BadParameter(help, param_hint="--from")
-    _transplant(load(name, sets or ()), importer, path, policy, keep, output, json)
+    network = load(name, sets or ())
+    # A classifier is worth having where it is of as many classes.
+    donor = load(importer, [("classes", network.spec.model.classes), *(donor_sets or ())])
+    _transplant(network, donor, path, policy, keep, output, json)
 
 
 def _list(part: str, json: bool) -> None:
@@ -255,15 +266,14 @@ def _convert(
 
 
 def _transplant(
-    network: Network, other: str, path: Path, policy: Policy | None, keep: Kept | None,
+    network: Network, donor: Network, path: Path, policy: Policy | None, keep: Kept | None,
     output: Path, json: bool,
 ) -> None:  # fmt: skip
     from stspec.module.convert import transplanted, write_partial
-    from stspec.network import load
 
     words = None if policy is None else policy.value
     kept: Keep = "none" if keep is None else keep.value
-    imported = transplanted(network, load(other), path, words, keep=kept)
+    imported = transplanted(network, donor, path, words, keep=kept)
     write_partial(network, imported, output)
     _tell(imported.report, json)
 

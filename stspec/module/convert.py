@@ -106,10 +106,12 @@ def transplanted(
 ) -> Imported:
     """Return another network's weights under this one's keys, fitted where shapes differ.
 
+    A classifier of other classes than `source` has is left out.
+
     Raises:
         SpecError: if the file is not the other network's, or a tensor does not fit.
     """
-    theirs, _ = read_into(source, path)
+    theirs, _ = read_into(source, path, classes="replace")
     return transplant(theirs.state, network.state, graft_of(network, source, policy, keep=keep))
 
 

@@ -140,6 +140,22 @@ def test_transplant(place: Path, capsys: Read, policy: str) -> None:
     )
 
 
+def test_transplant_from_other_classes_and_frames(place: Path, capsys: Read) -> None:
+    source, output = place / "tanet.pth", place / "longer.safetensors"
+    small = ["clip.size=32", "classes=5"]
+    donor = load("tanet_resnet18", [*small, "clip.frames=4"])
+    torch.save(build_module(donor).state_dict(), source)
+    here = ("transplant", "tanet_resnet18", source, "--set", "clip.size=32", "-o", output)
+    assert run(*here, "--from", "tanet_resnet18") == 2
+    assert "weight-shape" in capsys.readouterr().err
+    longer = (*here, "--from", "tanet_resnet18", "--from-set", "clip.frames=4", "--json")
+    assert run(*longer) == 0
+    assert "fc.weight" not in read_checkpoint(output).state
+    assert run(*longer, "--set", "classes=5") == 0
+    assert {*read_checkpoint(output).state} == {*donor.state}
+    capsys.readouterr()
+
+
 def test_get(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Read) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     published = catalogue.find_weights("tam_resnet50_32f_k400").keys
