@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import typer
 
-COMMANDS: dict[str, Callable[..., None]] = {}
+from stspec.cli.study import run, status, work
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "status": status.status,
+    "work": work.work,
+}
 
 app = typer.Typer(
     help="Plan, run and read a study: many models, one protocol.",
