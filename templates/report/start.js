@@ -1,0 +1,4 @@
+startTable();
+startCost();
+startClasses();
+startRuns();

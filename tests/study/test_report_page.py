@@ -1,0 +1,207 @@
+"""The page of a study, in text and in a real browser: complete, the same, and safe."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stspec.study.records import Facets, Result
+from stspec.study.report import collect, render
+from stspec.study.report.confusions import Outcome, read_outcome
+from stspec.study.report.encode import as_json, varints
+from tests.study.chromium import Browser
+from tests.study.made_runs import Made
+
+HOSTILE = (
+    "</script><script>window.broken=1</script>", "<img src=x onerror='window.broken=1'>",
+    "\"'`${window.broken=1}", "__proto__", "line\u2028and\u2029paragraph", "]]>-->", "1e5",
+)  # fmt: skip
+DRAWN = "document.querySelectorAll('.plot:not([data-drawn])').length === 0"
+
+
+@pytest.fixture(scope="module")
+def tab(browser_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(browser_program, tmp_path_factory.mktemp("user")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def browser_program() -> Path:
+    from tests.conftest import browser_path
+
+    path = browser_path()
+    assert path is not None, "mark this test with pytest.mark.needs_browser"
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+    return Made(latency=True).results(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def page(results: list[Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(render(collect("Made", results)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.needs_browser
+def test_every_plot_is_drawn_and_nothing_is_fetched(tab: Browser, page: Path) -> None:
+    tab.screen(1200)
+    tab.open(page)
+    tab.wait(DRAWN)
+    assert tab.run("document.querySelectorAll('.plot svg .point').length") > 0
+    assert tab.said == []
+    assert [each for each in tab.fetched if not each.startswith("data:")] == [page.as_uri()]
+
+
+@pytest.mark.needs_browser
+def test_a_heading_sorts_by_the_keyboard(
+    tab: Browser, page: Path, results: list[Result]
+) -> None:  # fmt: skip
+    tab.open(page)
+    tab.run("document.querySelector('th[data-column=top1] button').focus()")
+    for order in ("descending", "ascending"):
+        tab.press("Enter", 13, "\r")
+        tab.wait(f"document.querySelector('[aria-sort]')?.ariaSort === '{order}'")
+        shown = tab.run("[...document.querySelectorAll('#runs tbody th')].map(e => e.textContent)")
+        top1 = {each.name: each.top1 or 0.0 for each in results}
+        values = [top1[name] for name in shown]
+        assert values == sorted(top1.values(), reverse=order == "descending")
+
+
+@pytest.mark.needs_browser
+def test_filters_leave_what_was_asked_for(tab: Browser, page: Path) -> None:
+    tab.open(page)
+    tab.run("document.querySelector('fieldset[data-filter=policy] input').click()")
+    tab.wait("document.querySelector('#count').textContent === '4 of 8 models'")
+    cells = "[...document.querySelectorAll('#runs tbody tr:not([hidden])')].map(e => e.textContent)"
+    assert all("tsn" in text for text in tab.run(cells))
+    tab.run("document.querySelector('#search').value = 'resnet50'")
+    tab.run("document.querySelector('#filters').dispatchEvent(new Event('input'))")
+    assert len(tab.run(cells)) == 2
+    tab.run("document.querySelector('#reset').click()")
+    assert len(tab.run(cells)) == 8
+
+
+@pytest.mark.needs_browser
+def test_one_model_is_told_in_full(tab: Browser, page: Path, results: list[Result]) -> None:
+    tab.open(page, "#run-3")
+    tab.wait("document.querySelector('#detail button') !== null")
+    text = tab.run("document.querySelector('#detail').textContent")
+    assert results[3].folder is not None
+    assert (results[3].folder / "spec.yaml").read_text(encoding="utf-8") in text
+    assert "+   pooling: True" in text or "-   pooling: False" in text
+    tab.run("document.querySelector('#detail button').click()")
+    tab.wait("document.querySelector('.confusion .plot[data-drawn]') !== null")
+    tab.wait(DRAWN)
+    assert tab.said == []
+
+
+@pytest.mark.needs_browser
+def test_a_phone_need_not_scroll_sideways(tab: Browser, page: Path) -> None:
+    tab.screen(375, 800, phone=True)
+    tab.open(page, "#run-3")
+    tab.wait(DRAWN)
+    wide = tab.run("document.documentElement.scrollWidth")
+    tab.screen(1200)
+    assert wide <= 375
+
+
+@pytest.mark.needs_browser
+def test_plots_follow_the_dark(tab: Browser, page: Path) -> None:
+    colour = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    with tab.media(prefers_color_scheme="light"):
+        tab.open(page)
+        tab.wait(DRAWN)
+        light = tab.run(colour)
+    with tab.media(prefers_color_scheme="dark"):
+        tab.wait(f"{colour} !== '{light}'")
+
+
+@pytest.mark.needs_browser
+def test_hostile_names_are_but_text(tab: Browser, tmp_path: Path) -> None:
+    made = Made(data=HOSTILE[:1], backbones=HOSTILE[:2], policies=HOSTILE[2:5], classes=HOSTILE)
+    # A folder's name is a key's, so the names stand in facets, settings, specs and classes.
+    found = made.results(tmp_path / "runs")
+    path = tmp_path / "page.html"
+    path.write_text(render(collect(HOSTILE[0], found)), encoding="utf-8")
+    tab.open(path, "#run-5")
+    tab.wait("document.querySelector('#detail button') !== null")
+    tab.run("document.querySelector('#detail button').click()")
+    tab.wait("document.querySelector('.confusion .plot[data-drawn]') !== null")
+    tab.wait(DRAWN)
+    assert tab.run("window.broken === undefined && document.querySelector('img') === null")
+    assert tab.run("document.querySelector('h1').textContent") == HOSTILE[0]
+    assert tab.run("document.querySelectorAll('#class-gains tbody tr').length") == len(HOSTILE)
+    assert tab.said == []
+
+
+def test_the_same_results_are_the_same_page_anywhere(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from tests.study.made_runs import Made;"
+        "from stspec.study.report import collect, render;"
+        "found = Made(videos=8).results(pathlib.Path(sys.argv[1]));"
+        "sys.stdout.write(render(collect('Made', found)))"
+    )
+    pages = []
+    for seed in "12":
+        run = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / seed)], capture_output=True, check=True,
+            cwd=Path(__file__).parents[2], env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+        )  # fmt: skip
+        pages.append(run.stdout)
+    assert pages[0] == pages[1] and len(pages[0]) > 1_000_000
+
+
+def test_what_is_published_needs_no_folder_and_an_empty_study_says_so() -> None:
+    facets = Facets("mini", "resnet18", "tsn", False, 8)
+    printed = Result("k", "n", facets, {}, 0.5, None, None, 1, 2, source="published")
+    assert "No latency was measured" in render(collect("Printed", [printed]))
+    assert "None of the 3 planned runs is finished" in render(collect("Empty", [], planned=3))
+
+
+def test_yours_stands_beside_what_is_published() -> None:
+    facets = Facets("mini", "resnet18", "tsn", False, 8)
+    printed = Result("k", "printed", facets, {}, 0.5, None, None, 1, 2, source="published")
+    mine = Result("l", "mine", facets, {}, 0.53, None, None, 1, 2, seed=0)
+    text = render(collect("Both", [mine, printed]))
+    assert "+3.0" in text and "n = 1 seed" in text
+
+
+def test_damaged_predictions_are_told_and_passed_over(results: list[Result]) -> None:
+    path = results[0].predictions
+    assert path is not None
+    data = path.read_bytes()
+    path.write_bytes(data[:-9])
+    said: list[str] = []
+    try:
+        subject = collect("Made", results, say=said.append)
+    finally:
+        path.write_bytes(data)
+    assert len(said) == 1 and results[0].name in said[0]
+    assert subject.outcomes[0] is None and all(subject.outcomes[1:])
+
+
+def test_confusions_count_every_video(results: list[Result]) -> None:
+    assert results[0].predictions is not None
+    found = read_outcome(results[0].predictions)
+    assert isinstance(found, Outcome)
+    assert found.confusion.sum() == 60
+    assert found.confusion.diagonal().sum() / 60 == pytest.approx(results[0].top1)
+
+
+def test_json_in_a_script_ends_none() -> None:
+    assert not set("<>&\u2028") & set(as_json(list(HOSTILE)))
+
+
+def test_numbers_of_seven_bits_a_byte() -> None:
+    # The examples of the DWARF standard, figure C.1.
+    assert varints([2, 127, 128, 129, 12857]) == bytes(
+        [2, 127, 0x80, 1, 0x81, 1, 0x39 + 0x80, 0x64]
+    )
