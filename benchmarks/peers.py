@@ -1,10 +1,14 @@
-"""Emitted models against IBM/action-recognition-pytorch, side by side in one run.
+"""Emitted models against public implementations of the same networks, side by side in one run.
 
-    python benchmarks/models.py --peer PATH_TO_CLONE [--models tam_resnet50 ...]
-        [--modes fp32 bf16 train compile] [--rounds 15] [--json FILE] [--markdown]
+    python -m benchmarks.peers [--ibm CLONE] [--pytorchvideo CLONE] [--models slow_r50 ...]
+        [--modes fp32 bf16 train compile] [--rounds 15] [--batch 1] [--clock wall | cpu]
+        [--json FILE] [--markdown]
 
-Both sides hold the same weights, and their outputs are compared. Batch 1, clips of 8 x 224 x 224,
-on the CPU. The sides alternate; the minimum and the median of each are kept, and ratios are of
+CLONE is a checkout of IBM/action-recognition-pytorch or of facebookresearch/pytorchvideo (which
+imports fvcore and iopath); torchvision need only be importable. Without --models, all pairs of the
+code bases that were named run. Both sides hold the same weights, and their outputs are compared.
+
+The sides alternate on the CPU; the minimum and the median of each are kept, and ratios are of
 minima. The public model runs twice: contiguous, as its users run it, and with weights and input in
 channels-last memory; the faster is its best. Ours runs as emitted, from the contiguous clip.
 
@@ -12,30 +16,29 @@ fp32, bf16   forward without gradients, in float32 and under bfloat16 autocast
 train        forward, cross entropy, backward and a step of SGD, in both precisions
 compile      ours through torch.compile with freezing, under bfloat16 autocast, against the limit:
              its MACs at the speed of one large bfloat16 matmul of the same run
+
+--clock cpu counts the processor time of all threads instead of the time that passes, for a machine
+that is shared; OMP_WAIT_POLICY=passive keeps threads that wait from counting.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import copy
 import dataclasses
-import importlib
-import io
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.public import BY_NAME, CLASSES, Clones, Input, Peer
 from stspec.module import build_module, load_weights
 from stspec.network import Network, load
 from stspec.output import write_output
@@ -47,82 +50,41 @@ MODES: dict[str, tuple[Mode, ...]] = {
     "train": ("train fp32", "train bf16"),
     "compile": ("compile",),
 }
-MODELS = tuple(
-    f"{family}_{backbone}"
-    for backbone in ("resnet50", "resnet18", "inceptionv1")
-    for family in ("tsn", "tam", "i3d", "s3d")
-)
 OURS, USUAL, CHANNELS_LAST, MATMUL = "ours", "public", "public, channels-last", "matmul"
-CLASSES, FRAMES, SIZE = 400, 8, 224
 MATRIX = 3072  # rows and columns of the matmul that sets the limit
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-class Public:
-    """The public implementation's models, built without a download."""
-
-    def __init__(self, clone: Path) -> None:
-        if not (clone / "models" / "model_builder.py").is_file():
-            sys.exit(f"{clone} is no checkout of IBM/action-recognition-pytorch")
-        sys.path.insert(0, str(clone.resolve()))
-        self.builders: dict[str, Callable[..., nn.Module]] = importlib.import_module(
-            "models.model_builder"
-        ).MODEL_TABLE
-        nothing = SimpleNamespace(load_url=lambda *args, **kwargs: {})
-        for name, module in list(sys.modules.items()):
-            if name.startswith("models.") and hasattr(module, "model_zoo"):
-                vars(module)["model_zoo"] = nothing
-
-    def build(self, name: str) -> nn.Module:
-        """Build the counterpart of a model of ours, such as ``tam_resnet50``."""
-        family, backbone = name.split("_")
-        depth = int(backbone.removeprefix("resnet")) if backbone.startswith("resnet") else 0
-        if family in ("i3d", "s3d"):
-            builder = f"{family}_resnet" if depth else family
-        else:
-            builder = "resnet" if depth else "inception_v1"
-        with contextlib.redirect_stdout(io.StringIO()):
-            return self.builders[builder](
-                depth=depth,
-                num_classes=CLASSES,
-                groups=FRAMES,
-                dropout=0.5,
-                without_t_stride=True,
-                pooling_method="max",
-                temporal_module_name="TAM" if family == "tam" else None,
-                blending_frames=3,
-                blending_method="sum",
-                dw_conv=True,
-                dw_t_conv=False,
-                imagenet_pretrained=False,
-            )
+def call(module: nn.Module, clip: Input) -> Tensor:
+    """Run a module on a clip, or on a clip per pathway: a list, which the module may write to."""
+    return cast("Tensor", module(clip if isinstance(clip, Tensor) else list(clip)))
 
 
-def as_public(name: str, clip: Tensor) -> Tensor:
-    """Give the public model its layout: its 2D models take (N, T*C, H, W)."""
-    if name.startswith(("tsn", "tam")):
-        return clip.transpose(1, 2).flatten(1, 2).contiguous()
-    return clip
-
-
-def calibrate(module: nn.Module, clip: Tensor) -> None:
+def calibrate(module: nn.Module, clip: Input) -> None:
     """Set the running statistics of norms to those of a clip, so that activations stay finite."""
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
             norm.momentum = 1.0
     with torch.no_grad():
-        module.train()(clip)
+        call(module.train(), clip)
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
             norm.momentum = 0.1
 
 
-def in_channels_last(module: nn.Module) -> nn.Module:
-    """Return a copy whose weights lie in channels-last memory, in 2D and in 3D."""
+def channels_last(tensor: Tensor) -> Tensor:
+    """Return a tensor in channels-last memory, in 2D and in 3D."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    if tensor.dim() not in formats:
+        return tensor
+    return tensor.contiguous(memory_format=formats[tensor.dim()])
+
+
+def in_channels_last(module: nn.Module) -> nn.Module:
+    """Return a copy whose weights lie in channels-last memory."""
     module = copy.deepcopy(module)
     for parameter in module.parameters():
-        if parameter.dim() in formats:
-            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.dim()])
+        parameter.data = channels_last(parameter.data)
     return module
 
 
@@ -132,39 +94,41 @@ class Side:
 
     label: str
     run: Callable[[], object]
+    clock: Callable[[], float]
     times: list[float] = field(default_factory=list)
 
     def measure(self) -> None:
-        start = time.perf_counter()
+        start = self.clock()
         self.run()
-        self.times.append((time.perf_counter() - start) * 1e3)
+        self.times.append((self.clock() - start) * 1e3)
 
     @property
     def best(self) -> float:
         return min(self.times)
 
 
-def forward(module: nn.Module, clip: Tensor, bf16: bool) -> Callable[[], Tensor]:
+def forward(module: nn.Module, clip: Input, bf16: bool) -> Callable[[], Tensor]:
     """Return inference on a clip."""
     module.eval()
 
     def run() -> Tensor:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            return cast("Tensor", module(clip))
+            return call(module, clip)
 
     return run
 
 
-def training(module: nn.Module, clip: Tensor, bf16: bool) -> Callable[[], None]:
+def training(module: nn.Module, clip: Input, bf16: bool) -> Callable[[], None]:
     """Return a training step on a clip."""
     module.train()
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9)
-    target = torch.zeros(len(clip), dtype=torch.long)
+    batch = len(clip) if isinstance(clip, Tensor) else len(clip[0])
+    target = torch.zeros(batch, dtype=torch.long)
 
     def run() -> None:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = module(clip)
+            logits = call(module, clip)
         F.cross_entropy(logits.float(), target).backward()
         optimizer.step()
 
@@ -188,48 +152,50 @@ def matmul() -> Callable[[], Tensor]:
 
 @dataclass(frozen=True)
 class Pair:
-    """A model of ours and its public counterpart, with the same weights, and clips for both."""
+    """A model of ours and its public counterpart, with the same weights, and a clip for both."""
 
-    name: str
+    peer: Peer
     network: Network
     ours: nn.Module
     public: nn.Module
     clip: Tensor
 
     @classmethod
-    def build(cls, name: str, public: Public) -> Pair:
+    def build(cls, peer: Peer, clones: Clones, batch: int) -> Pair:
         torch.manual_seed(0)
-        clip = torch.randn(1, 3, FRAMES, SIZE, SIZE)
-        theirs = public.build(name)
-        calibrate(theirs, as_public(name, clip))
-        network = load(name, [f"classes={CLASSES}"])
+        network = load(peer.target, [f"classes={CLASSES}", *peer.set])
+        clip = torch.randn(batch, *network.spec.model.clip.shape.sizes)
+        public = clones.build(peer)
+        calibrate(public, peer.public_input(clip))
         ours = build_module(network)
-        load_weights(network, ours, theirs.state_dict(), "ibm")
-        return cls(name, network, ours, theirs, clip)
+        load_weights(network, ours, public.state_dict(), peer.code)
+        return cls(peer, network, ours, public, clip)
 
     @property
     def macs(self) -> int:
-        return self.network.facts.macs().total()
+        return self.network.facts.macs().total() * len(self.clip)
 
     def difference(self) -> float:
         """Return the greatest difference of the outputs, relative to the greatest output."""
         ours = forward(self.ours, self.clip, bf16=False)()
-        theirs = forward(self.public, as_public(self.name, self.clip), bf16=False)()
+        theirs = forward(self.public, self.peer.public_input(self.clip), bf16=False)()
         return float((ours - theirs).abs().max() / theirs.abs().max())
 
-    def sides(self, mode: Mode) -> list[Side]:
+    def sides(self, mode: Mode, clock: Callable[[], float]) -> list[Side]:
         """Return what a mode times, ours first."""
         ours = copy.deepcopy(self.ours)
         if mode == "compile":
-            return [Side(OURS, compiled(ours, self.clip)), Side(MATMUL, matmul())]
+            matrices = Side(MATMUL, matmul(), clock)
+            return [Side(OURS, compiled(ours, self.clip), clock), matrices]
         prepare = training if mode.startswith("train") else forward
         bf16 = mode.endswith("bf16")
-        clip = as_public(self.name, self.clip)
-        last = clip.contiguous(memory_format=torch.channels_last_3d) if clip.dim() == 5 else clip
+        clip = self.peer.public_input(self.clip)
+        last = channels_last(clip) if isinstance(clip, Tensor) else [*map(channels_last, clip)]
+        usual, laid = copy.deepcopy(self.public), in_channels_last(self.public)
         return [
-            Side(OURS, prepare(ours, self.clip, bf16)),
-            Side(USUAL, prepare(copy.deepcopy(self.public), clip, bf16)),
-            Side(CHANNELS_LAST, prepare(in_channels_last(self.public), last, bf16)),
+            Side(OURS, prepare(ours, self.clip, bf16), clock),
+            Side(USUAL, prepare(usual, clip, bf16), clock),
+            Side(CHANNELS_LAST, prepare(laid, last, bf16), clock),
         ]
 
 
@@ -253,9 +219,9 @@ class Result:
     ratio_best: float | None
 
 
-def measure(pair: Pair, mode: Mode, rounds: int, difference: float) -> Result:
+def measure(pair: Pair, mode: Mode, rounds: int, clock: str, difference: float) -> Result:
     """Time all sides of a mode in turns."""
-    sides = pair.sides(mode)
+    sides = pair.sides(mode, CLOCKS[clock])
     for side in sides:
         for _ in range(2):
             side.run()
@@ -267,10 +233,10 @@ def measure(pair: Pair, mode: Mode, rounds: int, difference: float) -> Result:
     ours = minimum[OURS]
     if mode == "compile":
         ratio = minimum[MATMUL] * pair.macs / MATRIX**3 / ours
-        return Result(pair.name, mode, difference, minimum, median, ratio, None)
+        return Result(pair.peer.name, mode, difference, minimum, median, ratio, None)
     best = min(minimum[USUAL], minimum[CHANNELS_LAST])
     ratios = minimum[USUAL] / ours, best / ours
-    return Result(pair.name, mode, difference, minimum, median, *ratios)
+    return Result(pair.peer.name, mode, difference, minimum, median, *ratios)
 
 
 def line(result: Result, markdown: bool) -> str:
@@ -303,24 +269,32 @@ def header(markdown: bool) -> str:
 
 
 def results(options: argparse.Namespace) -> Iterator[Result]:
-    public = Public(options.peer)
-    for name in options.models:
-        pair = Pair.build(name, public)
+    clones = Clones({"ibm": options.ibm, "pytorchvideo": options.pytorchvideo})
+    chosen = [BY_NAME[name] for name in options.models or BY_NAME]
+    for peer in chosen:
+        if not clones.has(peer):
+            if options.models:
+                raise SystemExit(f"{peer.name}: name a checkout with --{peer.code}")
+            continue
+        pair = Pair.build(peer, clones, options.batch)
         difference = pair.difference()
         for asked in options.modes:
             for mode in MODES[asked]:
-                yield measure(pair, mode, options.rounds, difference)
+                yield measure(pair, mode, options.rounds, options.clock, difference)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peer", type=Path, required=True, help="the public code base")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
+    parser.add_argument("--ibm", type=Path, metavar="CLONE", help="IBM's code base")
+    parser.add_argument("--pytorchvideo", type=Path, metavar="CLONE", help="Facebook's code base")
+    parser.add_argument("--models", nargs="+", choices=tuple(BY_NAME), metavar="MODEL")
     parser.add_argument("--modes", nargs="+", choices=tuple(MODES), default=tuple(MODES))
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
     parser.add_argument("--markdown", action="store_true", help="print a table in Markdown")
     return parser.parse_args()
@@ -329,7 +303,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {options.threads} threads; milliseconds: minimum (median)\n")
+    setting = f"torch {torch.__version__}, {options.threads} threads, batch {options.batch}"
+    print(f"{setting}; milliseconds ({options.clock}): minimum (median)\n")
     print(header(options.markdown), flush=True)
     found: list[dict[str, Any]] = []
     for result in results(options):
