@@ -49,7 +49,9 @@ class Peer:
         if self.code == "ibm" and self.target.startswith(("tsn", "tam")):
             return clip.transpose(1, 2).flatten(1, 2).contiguous()  # (N, T*3, H, W)
         if self.name.startswith("slowfast"):
-            return [clip[:, :, ::4].contiguous(), clip]
+            frames = clip.shape[2]
+            slow = torch.linspace(0, frames - 1, frames // 4).long()
+            return [clip[:, :, slow].contiguous(), clip]
         return clip
 
 
