@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 import pytest
 
 from stspec.compose import data_root
+from stspec.compose.locate import index
 from stspec.diagnostics import SpecError
 from stspec.network import load
 from stspec.weights.catalogue import find_weights, read_catalogue, weights_names
@@ -26,6 +27,16 @@ def test_spec_and_importer_are_there(name: str) -> None:
     assert len(keys.input.mean) == len(keys.input.std) == clip.channels
     if keys.input.frames is not None:
         load(keys.spec, [("clip.frames", keys.input.frames), ("clip.size", keys.input.size)])
+
+
+def test_a_code_bases_own_variant_is_meant() -> None:
+    """Weights of a code base that differs under one name fit the variant named after it."""
+    tokens = {frozenset(name.split("_")): name for name in index()}
+    for name in NAMES:
+        keys = find_weights(name).keys
+        assert keys.importer is not None
+        own = frozenset({*keys.spec.split("_"), keys.importer})
+        assert tokens.get(own, keys.spec) == keys.spec, name
 
 
 @pytest.mark.parametrize("name", NAMES)
