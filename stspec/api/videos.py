@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ from stspec.data.loader import eval_loader
 from stspec.data.sample import Sample
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.evaluate.faults import explained
+from stspec.evaluate.frame_order import FrameOrder, reordered
 from stspec.evaluate.fuse import By, Fuse
 from stspec.evaluate.model import check_classes
 from stspec.evaluate.predictions import Predictions
@@ -61,6 +62,7 @@ def evaluate(
     classes: Path | Sequence[str] | None = None,
     root: Path | str | None = None,
     broken: Broken = "error",
+    frames_order: FrameOrder = "given",
     batch: int = 8,
     workers: int = 2,
     precision: Precision = "float32",
@@ -89,6 +91,8 @@ def evaluate(
         classes: names of the classes, or a file of them.
         root: where a list's paths start.
         broken: ``error``, or ``skip``: what a video that cannot be read leads to.
+        frames_order: in which the model is shown the frames of a clip: given, reversed, shuffled
+            (in a way that follows from the video), or frozen (the middle one throughout).
         batch: clips at once.
         workers: processes that read videos; 0 reads in this one.
         precision: of products: float32, bfloat16, float16.
@@ -105,6 +109,7 @@ def evaluate(
     check_choice("split", split, get_args(Split))
     check_choice("broken", broken, get_args(Broken))
     check_choice("precision", precision, get_args(Precision))
+    check_choice("frames_order", frames_order, get_args(FrameOrder))
     with explained(batch), joined(device) as world:
         manifest = labelled(target, weights, data, split, classes, root)
         tested = open_tested(
@@ -121,9 +126,14 @@ def evaluate(
             dataset, batch=batch, rank=world.rank, world=world.size, workers=workers
         )  # fmt: skip
         told = _counted(progress, len(loader) * batch) if world.is_first and progress else None
+        ordering = {}
+        batches: Iterable[Mapping[str, Any]] = loader
+        if frames_order != "given":
+            ordering = {"frames_order": frames_order}
+            batches = reordered(loader, frames_order, [sample.id for sample in manifest])
         return measure(
             tested.model.module.to(world.device),
-            loader,
+            batches,
             manifest,
             views=testing.views,
             mean=testing.mean,
@@ -133,7 +143,7 @@ def evaluate(
             precision=precision,
             rank=world.rank,
             world=world.size,
-            about={**tested.model.about, **testing.about, "data": manifest.digest},
+            about={**tested.model.about, **testing.about, "data": manifest.digest, **ordering},
             progress=told,
         )
 

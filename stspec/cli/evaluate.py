@@ -64,6 +64,15 @@ class Broken(StrEnum):
     SKIP = "skip"
 
 
+class FrameOrder(StrEnum):
+    """How the frames of a clip are put before the model sees them."""
+
+    GIVEN = "given"
+    REVERSED = "reversed"
+    SHUFFLED = "shuffled"
+    FROZEN = "frozen"
+
+
 def evaluate(
     target: Annotated[
         str,
@@ -100,6 +109,10 @@ def evaluate(
     broken: Annotated[
         Broken, typer.Option("--broken", help="What a video that cannot be read leads to.")
     ] = Broken.ERROR,
+    frames_order: Annotated[
+        FrameOrder,
+        typer.Option("--frames-order", help="In which the model is shown a clip's frames."),
+    ] = FrameOrder.GIVEN,
     batch: Batch = 8,
     workers: Workers = 2,
     precision: PrecisionOption = Precision.FLOAT32,
@@ -138,7 +151,7 @@ def evaluate(
         workers=workers, device=device, note=lambda text: remark(f"data: {text}"),
         progress=_progress(),
         **plain(split=split, sampling=sampling, fuse=fuse, by=by, broken=broken,
-                precision=precision),
+                precision=precision, frames_order=frames_order),
     )  # fmt: skip
     if is_first():
         _write(found, _file(found, target, split, data, output), json)
@@ -154,6 +167,7 @@ def _file(
     names = [] if is_run else [str(found.about["spec"])]
     names += [data.resolve().stem] if is_run and data is not None else []
     how = [split.value, str(found.views), str(found.about["sampling"])]
+    how += [str(found.about["frames_order"])] if "frames_order" in found.about else []
     return folder / ("-".join([*names, *how]) + ".npz")
 
 

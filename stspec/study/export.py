@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
@@ -46,6 +47,25 @@ def export(table: Table, form: str) -> bytes:
     raise SpecError(
         Diagnostic("unknown-choice", message, help=did_you_mean(form, get_args(Format)))
     )
+
+
+def form_of(form: str | None, path: Path | None) -> str:
+    """Return the format of a file: the one that is asked for, or what its suffix tells.
+
+    Raises:
+        SpecError: if neither tells, or Parquet has no file to go to.
+    """
+    if form is None:
+        suffix = ".csv" if path is None else path.suffix.lower()
+        if suffix not in SUFFIXES:
+            message = f"`{path}` does not tell its format"
+            help = f"end it in {', '.join(SUFFIXES)}, or say --format"
+            raise SpecError(Diagnostic("unknown-choice", message, help=help))
+        form = SUFFIXES[suffix]
+    if form == "parquet" and path is None:
+        message = "Parquet is for files, not for the terminal"
+        raise SpecError(Diagnostic("no-file", message, help="name a file with -o"))
+    return form
 
 
 def to_csv(table: Table) -> str:

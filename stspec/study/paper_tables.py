@@ -77,6 +77,12 @@ def table_names() -> list[str]:
     return [*TABLES, *FIGURES]
 
 
+def titles() -> dict[str, str]:
+    """Return what all tables and figures are called, by name."""
+    nothing = Findings(())
+    return {name: make_table(name, nothing).title for name in table_names()}
+
+
 _DATA = Column("data", "data")
 _MODEL = Column("model", "model")
 _FRAMES = Column("frames", "frames", "count")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import typer
 
-from stspec.cli.study import run, status, work
+from stspec.cli.study import order, run, status, work
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "order": order.order,
     "run": run.run,
     "status": status.status,
     "work": work.work,
