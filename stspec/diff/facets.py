@@ -117,6 +117,10 @@ def facets(a: Reading, b: Reading) -> tuple[Facet, ...]:
     same = {key: mine[key] == theirs[key] for key in TITLES}
     # Two names for one image model are no difference.
     same["backbone"] = _trunk_only(a) == _trunk_only(b)
+    if not same["backbone"] and mine["backbone"] == theirs["backbone"]:
+        mine["backbone"], theirs["backbone"] = (
+            f"{reading.backbone} ({reading.spec.backbone.name})" for reading in (a, b)
+        )
     told = [k for k in TITLES if k not in WHERE_ANY or {mine[k], theirs[k]} != {NOTHING}]
     return tuple(Facet(key, TITLES[key], mine[key], theirs[key], same[key]) for key in told)
 

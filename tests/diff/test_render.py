@@ -30,6 +30,8 @@ PAIRS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "i3d_resnet50_inceptionv1": ("i3d_resnet50", "i3d_inceptionv1", ()),
     "nln_tsn": ("nln", "tsn", ()),
     "tam_inceptionv1_tp_s3d": ("tam_inceptionv1_tp", "s3d_inceptionv1", ()),
+    "slowfast_slow": ("slowfast_r50_8x8", "slow_r50", ()),
+    "csn_r3d": ("csn_r50", "r3d_r50", ()),
     "same": ("tam", "tam_resnet50", ()),
 }
 

@@ -41,6 +41,7 @@ def published() -> Iterator[str]:
         yield f"slow_r{depth}_{frames}"
     yield from ("c2d_r50_8x8", "c2d_nopool_r50_8x8", "c2d_nln_r50_8x8", "c2d_r101_8x8")
     yield from ("i3d_r50_8x8", "i3d_nln_r50_8x8", "i3d_pointwise_r101_8x8")
+    yield from ("slow_r50", "slowfast_r50", "c2d_r50", "csn_r50", "csn_r101", "r3d_r50")
     yield from (f"x3d_{size}" for size in ("xs", "s", "m", "l", "xl"))
     yield from (f"{kind}_csn_{depth}" for kind in ("ip", "ir") for depth in (50, 101, 152))
     yield from (f"corrnet_{depth}" for depth in (26, 50, 101))
