@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,20 +125,29 @@ def load(target: Target, overrides: Overrides = (), variant: str | None = None) 
 
 def spec_text(network: Network) -> str:
     """Return the resolved spec as YAML: no extends, no references."""
-    plain = to_plain(network.spec.tree.without("name"))
-    return f"# {network.name}, resolved.\n" + yaml.safe_dump(
-        plain, sort_keys=False, allow_unicode=True, width=100
-    )
+    entries = network.spec.tree.without("name").items()
+    parts = (_part_text(json.dumps({key: to_plain(value)})) for key, value in entries)
+    return "".join([f"# {network.name}, resolved.\n", *parts])
 
 
-def compile_spec(spec: Spec) -> Network:
+@lru_cache(maxsize=64)
+def _part_text(entry: str) -> str:
+    """Return a key with its value, given as JSON, as YAML; specs have many of them in common."""
+    return yaml.safe_dump(json.loads(entry), sort_keys=False, allow_unicode=True, width=100)
+
+
+def compile_spec(spec: Spec, graph: Graph | None = None) -> Network:
     """Build a spec's graph and work out its facts.
+
+    Args:
+        spec: what was written.
+        graph: its graph, where it is known, as of a spec that differs in frames alone.
 
     Raises:
         SpecError: if a rule cannot be applied, or a shape is impossible.
     """
     try:
-        graph = build_graph(spec)
+        graph = graph or build_graph(spec)
     except ShapeError as error:
         label = Label(spec.tree.span, "in this model")
         raise SpecError(Diagnostic("impossible-shape", f"a block's {error}", (label,))) from error

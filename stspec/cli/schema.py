@@ -9,14 +9,17 @@ import typer
 
 from stspec.cli.screen import remark, write
 
-RECIPE = "recipe"
+RECIPE, STUDY = "recipe", "study"
 
 
 def schema(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="Print one: model, backbone, policy or recipe.",
-                       show_default=False),
+        typer.Argument(
+            metavar="[KIND]",
+            help="Print one: model, backbone, policy, recipe or study.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -37,7 +40,7 @@ def schema(
     from stspec.output import write_output
     from stspec.schema.jsonschema import KINDS, schema_text
 
-    kinds = (*KINDS, RECIPE)
+    kinds = (*KINDS, RECIPE, STUDY)
     if kind is not None:
         if kind not in kinds:
             raise typer.BadParameter(f"choose from {', '.join(kinds)}", param_hint="KIND")
@@ -66,6 +69,10 @@ def _schema(kind: str) -> dict[str, Any]:
         from stspec.train.recipe import recipe_schema
 
         return recipe_schema()
+    if kind == STUDY:
+        from stspec.study.schema import study_schema
+
+        return study_schema()
     from stspec.schema.jsonschema import json_schema
 
     return json_schema(kind)

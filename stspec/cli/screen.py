@@ -66,9 +66,12 @@ def remark(text: str) -> None:
     sys.stderr.write(text.rstrip("\n") + "\n")
 
 
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
 def short(number: float, unit: str = "") -> str:
     """Return a number in three or four digits: 24.37 M, 812 k, 0."""
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for factor, prefix in _PREFIXES:
         if abs(number) >= factor:
             return f"{number / factor:.2f} {prefix}{unit}"
     return f"{number:.0f} {unit}".rstrip()

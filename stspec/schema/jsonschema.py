@@ -110,6 +110,15 @@ def _keys(model: type[BaseModel]) -> Json:
             if get_origin(field.annotation) is list:
                 text = field.description or text
                 fields[name] = {"type": "array", "items": one, "description": text}
+            elif get_origin(field.annotation) is dict:
+                plain = str in get_args(get_args(field.annotation)[1])
+                values = {"anyOf": [_TEXT, one, _NULL] if plain else [one, _NULL]}
+                text = field.description or text
+                fields[name] = {
+                    "type": "object",
+                    "additionalProperties": values,
+                    "description": text,
+                }
             else:
                 fields[name] = _described(one, text)
     return fields

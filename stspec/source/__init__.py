@@ -5,7 +5,7 @@ Imports PyYAML and stspec.diagnostics, nothing else of stspec.
 
 from stspec.source.nodes import Mapping, Node, Origin, Plain, Scalar, Sequence, to_plain
 from stspec.source.python import from_python
-from stspec.source.reader import read_file, read_text, read_value
+from stspec.source.reader import read_file, read_text, read_value, reading_once
 
 __all__ = [
     "Mapping",
@@ -18,5 +18,6 @@ __all__ = [
     "read_file",
     "read_text",
     "read_value",
+    "reading_once",
     "to_plain",
 ]

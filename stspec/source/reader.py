@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, display_path, remember_text
@@ -22,6 +25,9 @@ MAX_BYTES = 1 << 20
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_known: ContextVar[dict[tuple[str, Origin], Mapping] | None] = ContextVar("files", default=None)
+
+
 def read_file(path: str | os.PathLike[str], *, origin: Origin | None = None) -> Mapping:
     """The tree of a YAML file; every node's origin is the file's name unless one is given.
 
@@ -30,8 +36,24 @@ def read_file(path: str | os.PathLike[str], *, origin: Origin | None = None) -> 
             language; all that is wrong with it at once, as far as it can be parsed.
     """
     name = display_path(path)
-    text = _decode(_read_bytes(Path(path), name), name)
-    return _root(text, name, (name,) if origin is None else origin)
+    origin = (name,) if origin is None else origin
+    known = _known.get()
+    if known is not None and (name, origin) in known:
+        return known[name, origin]
+    tree = _root(_decode(_read_bytes(Path(path), name), name), name, origin)
+    if known is not None:
+        known[name, origin] = tree
+    return tree
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Read each file but once while this lasts, for what composes many specs of the same files."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def read_text(text: str, name: str, *, origin: Origin | None = None) -> Mapping:

@@ -97,11 +97,13 @@ def _part(
         )
     parent = _data_set(str(keys.of), all_keys, tree)
     without = _without(keys, node)
-    if parent.path is None and parent.made is None:
+    # Which classes go may follow from runs that are yet to be done.
+    if (parent.path is None and parent.made is None) or (keys.classes and not without):
         classes = None if parent.classes is None else parent.classes - len(without)
         about = ["absent", parent.digest, sorted(without), keys.classes, keys.clips]
+        of = None if without else parent.name
         return DataSet(name, digest(about), keys.classes or classes, keys.clips or parent.train,
-                       lists=parent.lists, without=without)  # fmt: skip
+                       lists=parent.lists, without=without, of=of)  # fmt: skip
     if parent.made is not None:
         return _part_of_motions(name, parent, without)
     path = Path(str(parent.path))
@@ -210,6 +212,9 @@ def make_data(one: DataSet, folder: Path) -> DataSet:
     if one.path is None:
         message = f"it is not said where the data set `{one.name}` lies"
         help = f"--data {one.name}=DIR, a folder with train and val lists"
+        if one.of is not None:
+            message = f"it is not said which classes of {one.of} the data set `{one.name}` lacks"
+            help = f"--set data.{one.name}.without=FILE, a file of their names, one a line"
         raise SpecError(Diagnostic("no-data", message, help=help))
     return _save_part(one, Path(one.path), folder) if one.without else one
 

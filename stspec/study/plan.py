@@ -39,6 +39,8 @@ class DataSet:
     """Settings of the built-in data set, which is made on freezing."""
     without: tuple[str, ...] = ()
     """Classes that are left out."""
+    of: str | None = None
+    """The data set that it is a part of, where it is not said yet which classes it lacks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from typing import TypeAlias
 from stspec.compose.paths import Override
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.diff.figures import plural
-from stspec.source import Node, Scalar
+from stspec.source import Mapping as Tree
+from stspec.source import Node, Scalar, reading_once
 from stspec.study.data import find_data
 from stspec.study.grid import OWN, Row
 from stspec.study.keys import file_digest, recipe_digest, run_key
 from stspec.study.plan import DataSet, Effort, Plan
-from stspec.study.pricing import Priced, price
+from stspec.study.pricing import Priced, Pricer, compose, shape_text
 from stspec.study.records import Facets, PlannedRun
 from stspec.study.study import Study
 from stspec.train.effort import steps_of
@@ -29,7 +30,7 @@ Identity: TypeAlias = tuple[int | str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """A run, divided into what decides on its model, its recipe and the rest."""
 
     row: Row
@@ -45,7 +46,7 @@ class _Wanted:
 class _Model:
     """A model that is to be priced: how it is said, and the recipes that it is trained by."""
 
-    wanted: _Wanted
+    wanted: Wanted
     classes: int | None
     recipes: dict[str, Recipe] = field(default_factory=dict)
     priced: Priced | None = None
@@ -58,7 +59,7 @@ def make_plan(study: Study) -> Plan:
         SpecError: with all that is wrong: settings that lead nowhere, models that cannot be,
             data that cannot be read.
     """
-    wanted = [_wanted(row) for row in study.rows]
+    wanted = [wanted_of(row) for row in study.rows]
     errors: list[Diagnostic] = []
     data: dict[str, DataSet] = {}
     try:
@@ -70,18 +71,20 @@ def make_plan(study: Study) -> Plan:
     if errors:
         raise _all_of(errors)
     models = _models(wanted, recipes, data)
-    _price(models.values(), errors)
+    with reading_once():
+        _price(models.values(), errors)
     if errors:
         raise _all_of(errors)
     return _Planner(study, data, recipes, models).plan(wanted)
 
 
-def _wanted(row: Row) -> _Wanted:
+def wanted_of(row: Row) -> Wanted:
+    """Return a run divided into what decides on its model, its recipe and the rest."""
     own = {key: row.sets[key].value for key in OWN if key in row.sets}
     parts = [change for path, change in row.sets.items() if path not in OWN]
     base, recipe, data, seed = (_scalar(own.get(key)) for key in ("base", "recipe", "data", "seed"))
     assert base is not None
-    return _Wanted(
+    return Wanted(
         row,
         base,
         tuple(change for change in parts if change.path[0].value != "recipe"),
@@ -100,7 +103,7 @@ def _scalar(node: Node | None) -> Scalar | None:
     return node if isinstance(node, Scalar) else None
 
 
-def _recipe_identity(wanted: _Wanted) -> Identity:
+def _recipe_identity(wanted: Wanted) -> Identity:
     changes = (id(row) for row in (wanted.row.sets[p] for p in wanted.row.sets if _of_recipe(p)))
     return (str(wanted.recipe_file.value), *changes)
 
@@ -109,12 +112,12 @@ def _of_recipe(path: str) -> bool:
     return path.startswith("recipe.")
 
 
-def _model_identity(wanted: _Wanted, classes: int | None, side: int | None) -> Identity:
+def _model_identity(wanted: Wanted, classes: int | None, side: int | None) -> Identity:
     return (str(wanted.base.value), classes, side, *map(id, wanted.spec))
 
 
 def _recipes(
-    wanted: Iterable[_Wanted], errors: list[Diagnostic]
+    wanted: Iterable[Wanted], errors: list[Diagnostic]
 ) -> dict[Identity, tuple[Recipe, str]]:
     """Return all recipes with their digests."""
     found: dict[Identity, tuple[Recipe, str]] = {}
@@ -136,7 +139,7 @@ def _recipes(
 
 
 def _models(
-    wanted: Iterable[_Wanted],
+    wanted: Iterable[Wanted],
     recipes: Mapping[Identity, tuple[Recipe, str]],
     data: Mapping[str, DataSet],
 ) -> dict[Identity, _Model]:
@@ -152,14 +155,25 @@ def _models(
 
 
 def _price(models: Iterable[_Model], errors: list[Diagnostic]) -> None:
+    """Price models, those that differ in frames alone one after the other."""
+    trees: list[tuple[str, Tree, _Model]] = []
     for model in models:
         one = model.wanted
+        side = next(iter(model.recipes.values())).data.size
         try:
-            model.priced = price(one.base, one.spec, model.classes, model.recipes.values())
+            tree = compose(one.base, one.spec, model.classes, side)
         except SpecError as error:
             errors += error.diagnostics
-            if len(dict.fromkeys(errors)) >= MOST:
-                return
+        else:
+            trees.append((shape_text(tree), tree, model))
+    pricer = Pricer()
+    for _, tree, model in sorted(trees, key=lambda item: item[0]):
+        if len(dict.fromkeys(errors)) >= MOST:
+            return
+        try:
+            model.priced = pricer.price(tree, model.recipes.values())
+        except SpecError as error:
+            errors += error.diagnostics
 
 
 def _all_of(errors: Iterable[Diagnostic]) -> SpecError:
@@ -184,7 +198,7 @@ class _Planner:
         self.notes: dict[str, list[str]] = {}
         self.starts: dict[str, str] = {}
 
-    def plan(self, wanted: list[_Wanted]) -> Plan:
+    def plan(self, wanted: list[Wanted]) -> Plan:
         """Return the plan of all runs."""
         keys: list[str] = []
         same: list[str] = []
@@ -210,7 +224,7 @@ class _Planner:
             notes=(*same, *self._told()),
         )
 
-    def _run(self, one: _Wanted, after: str | None) -> PlannedRun:
+    def _run(self, one: Wanted, after: str | None) -> PlannedRun:
         recipe, recipe_key = self.recipes[_recipe_identity(one)]
         data = self.data[one.data] if one.data is not None else None
         classes = data.classes if data is not None else None
@@ -244,7 +258,7 @@ class _Planner:
             facets.data, one.seed, weights, image, after, priced.params, priced.macs,
         )  # fmt: skip
 
-    def _weights(self, one: _Wanted, priced: Priced) -> tuple[str | None, bool]:
+    def _weights(self, one: Wanted, priced: Priced) -> tuple[str | None, bool]:
         """Return the checkpoint that a run starts from, and whether it is of an image network."""
         if priced.start == "scratch":
             return None, False
@@ -278,10 +292,19 @@ class _Planner:
             f"will start from scratch: --set imagenet.{backbone}=FILE names a checkpoint"
             for backbone, names in self.notes.items()
         ]
-        absent = [n for n, one in self.data.items() if one.path is None and one.made is None]
+        absent = [
+            name
+            for name, one in self.data.items()
+            if one.path is None and one.made is None and one.of is None
+        ]
         if absent:
             given = " ".join(f"--data {name}=DIR" for name in absent)
             told.append(f"it is not said where data lie: {given}; keys will follow from the data")
+        told += [
+            f"it is not said which classes {name} lacks: --set data.{name}.without=FILE"
+            for name, one in self.data.items()
+            if one.of is not None
+        ]
         return told
 
 

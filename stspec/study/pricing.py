@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stspec.analysis.cost import CONVENTIONS, cost
+from stspec.analysis.cost import CONVENTIONS, Cost, cost
 from stspec.analysis.hashes import Hashes
 from stspec.compose import names, resolve
 from stspec.compose.locate import locate_model
 from stspec.compose.paths import Override
 from stspec.diagnostics import Span
+from stspec.graph import Graph
 from stspec.network import Network, check_scores_clips, compile_spec, load, spec_text
 from stspec.schema.spec import Spec, parse
 from stspec.source import Mapping as Tree
-from stspec.source import Scalar
+from stspec.source import Scalar, to_plain
 from stspec.study.keys import text_digest
 from stspec.train.effort import estimate
 from stspec.train.recipe import Recipe
@@ -44,44 +46,82 @@ class Priced:
     """Bytes, by estimate, for each of the recipes that it was priced for."""
 
 
-def price(
-    base: Scalar, changes: Iterable[Override], classes: int | None, recipes: Iterable[Recipe]
-) -> Priced:
-    """Compile a model and return what it costs.
+def compose(
+    base: Scalar, changes: Iterable[Override], classes: int | None, side: int | None
+) -> Tree:
+    """Return the tree of a model.
 
     Args:
-        base: the model's name or path, where it is written.
-        changes: what differs from the base.
+        base: the name or path of the model that it differs from, where it is written.
+        changes: how it differs.
         classes: of the data; None leaves those of the spec.
-        recipes: how it is trained, all with the same side of clips.
+        side: of clips, where the recipe says it.
 
     Raises:
-        SpecError: with all that is wrong with it.
+        SpecError: if there is no such model, or a change leads nowhere.
     """
-    many = tuple(recipes)
     path, variant = locate_model(str(base.value), Path(), base.span)
-    more = [("clip.size", side) for side in {recipe.data.size for recipe in many} - {None}]
+    more = [("clip.size", side)] if side is not None else []
     more += [("classes", classes)] if classes is not None else []
     own = [Override(_path(name), Scalar(value, base.span)) for name, value in more]
-    tree = resolve(path, [*changes, *own], variant).tree
-    network = compile_spec(parse(_called(tree)))
-    check_scores_clips(network)
-    last = _with_frames(network, many[0].phases[-1].frames)
-    text = spec_text(network)
-    return Priced(
-        digest=text_digest(text),
-        text=text,
-        hashes=network.hashes,
-        params=last.facts.params,
-        macs=CONVENTIONS["all"].count(cost(last).total),
-        backbone=network.spec.backbone.name,
-        policy=policy_name(network.spec),
-        temporal_pooling=network.spec.policy.pooling != "none",
-        frames=last.spec.model.clip.frames,
-        head=head_name(network.spec),
-        start=network.spec.model.weights,
-        memory=tuple(_memory(network, many)),
-    )
+    return _called(resolve(path, [*changes, *own], variant).tree)
+
+
+class Pricer:
+    """Compiles models one after the other; one that differs in frames alone takes over a graph."""
+
+    def __init__(self) -> None:
+        self._shape = ""
+        self._graph: Graph | None = None
+
+    def price(self, tree: Tree, recipes: Iterable[Recipe]) -> Priced:
+        """Compile a model and return what plans need of it.
+
+        Args:
+            tree: the model.
+            recipes: how it is trained.
+
+        Raises:
+            SpecError: with all that is wrong with it.
+        """
+        many = tuple(recipes)
+        network = self._compile(tree)
+        check_scores_clips(network)
+        last = _with_frames(network, many[0].phases[-1].frames)
+        found = cost(last)
+        text = spec_text(network)
+        return Priced(
+            digest=text_digest(text),
+            text=text,
+            hashes=network.hashes,
+            params=last.facts.params,
+            macs=CONVENTIONS["all"].count(found.total),
+            backbone=network.spec.backbone.name,
+            policy=policy_name(network.spec),
+            temporal_pooling=network.spec.policy.pooling != "none",
+            frames=last.spec.model.clip.frames,
+            head=head_name(network.spec),
+            start=network.spec.model.weights,
+            memory=tuple(_memory(network, many, found if last is network else None)),
+        )
+
+    def _compile(self, tree: Tree) -> Network:
+        shape = shape_text(tree)
+        # Only a kernel over all frames is written into the graph by their number.
+        known = self._graph if shape == self._shape and '"all"' not in shape else None
+        network = compile_spec(parse(tree), known)
+        self._shape, self._graph = shape, network.graph
+        return network
+
+
+def shape_text(tree: Tree) -> str:
+    """Return what a model's graph depends on: models that are equal here differ in frames alone."""
+    plain = to_plain(tree)
+    assert isinstance(plain, dict)
+    clip = plain.get("clip")
+    if isinstance(clip, dict):
+        plain = {**plain, "clip": {key: clip[key] for key in clip if key != "frames"}}
+    return json.dumps(plain)
 
 
 def policy_name(spec: Spec) -> str:
@@ -119,7 +159,7 @@ def _called(tree: Tree) -> Tree:
     return tree.with_entry(key, Scalar(name, key.span, key.origin))
 
 
-def _memory(network: Network, recipes: Iterable[Recipe]) -> list[int]:
+def _memory(network: Network, recipes: Iterable[Recipe], priced: Cost | None) -> list[int]:
     """Return the estimates for recipes; those that are alike in what counts share one."""
     known: dict[object, int] = {}
     found = []
@@ -128,8 +168,10 @@ def _memory(network: Network, recipes: Iterable[Recipe]) -> list[int]:
         counts = (recipe.optimizer.kind, recipe.ema is None, recipe.precision)
         key = (*counts, tuple(recipe.checkpoint_stages), tuple(phases))
         if key not in known:
+            nets = ((_with_frames(network, frames), clips) for frames, clips in phases)
             known[key] = max(
-                estimate(_with_frames(network, frames), recipe, clips) for frames, clips in phases
+                estimate(net, recipe, clips, priced if net is network else None)
+                for net, clips in nets
             )
         found.append(known[key])
     return found

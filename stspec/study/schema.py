@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from stspec.compose.shelf import Shelf
 from stspec.compose.version import LANGUAGE
+from stspec.schema.jsonschema import keys_schema
 from stspec.schema.models import Strict
 from stspec.schema.validate import InvalidError
 from stspec.train.recipe import DEFAULT
@@ -123,6 +124,11 @@ class StudyKeys(Strict):
         default={}, max_length=1,
         description="an axis, and `previous` or one of its values: the run to start from",
     )  # fmt: skip
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 7) of studies, for editors."""
+    return keys_schema(StudyKeys, "study", hidden=("name",))
 
 
 def study_names() -> list[str]:

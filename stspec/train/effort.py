@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stspec.analysis.cost import BYTES, Row, cost
+from stspec.analysis.cost import BYTES, Cost, Row, cost
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.network import Network
 from stspec.train.recipe import Recipe
@@ -24,7 +24,7 @@ def steps_of(count: int, batch: int) -> int:
     return count // batch
 
 
-def estimate(network: Network, recipe: Recipe, clips: int) -> int:
+def estimate(network: Network, recipe: Recipe, clips: int, found: Cost | None = None) -> int:
     """Return the bytes that training takes at its height, roughly.
 
     Weights, gradients and the optimiser's state in float32; the clips; all outputs of operators
@@ -32,8 +32,14 @@ def estimate(network: Network, recipe: Recipe, clips: int) -> int:
     of the largest output and of what it came from. Of stages that are computed again, what goes
     into them. What libraries take for themselves (workspaces, what an allocator keeps for later)
     is not counted.
+
+    Args:
+        network: what is trained.
+        recipe: how.
+        clips: those that one process computes at once.
+        found: the network's cost, where it is known.
     """
-    found = cost(network)
+    found = found or cost(network)
     copies = 2 + (2 if recipe.optimizer.kind == "adamw" else 1) + (recipe.ema is not None)
     again = {str(stage) for stage in recipe.checkpoint_stages}
     width = BYTES if recipe.precision == "float32" else BYTES // 2

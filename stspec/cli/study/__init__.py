@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import typer
 
-from stspec.cli.study import order, run, status, work
+from stspec.cli.study import order, plan, run, status, work
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "plan": plan.plan,
     "order": order.order,
     "run": run.run,
     "status": status.status,
