@@ -36,6 +36,11 @@ def input_gradient(
     return F.conv3d(grad, weight.flip(2, 3, 4), padding=around, groups=len(weight))
 
 
+def as_frames(clip: Tensor) -> Tensor:
+    """(N, C, T, H, W) -> (N*T, C, H, W); where frames are copied, channels still lie last."""
+    return clip.permute(0, 2, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
+
+
 def weight_gradient(
     grad: Tensor,
     weight: Tensor,
@@ -55,10 +60,9 @@ def weight_gradient(
             continue
         first = start * step + tap - before
         met = x[:, :, first : first + (stop - start - 1) * step + 1 : step]
-        frames = met.transpose(1, 2).flatten(0, 1)
-        grads = grad[:, :, start:stop].transpose(1, 2).flatten(0, 1)
+        grads = as_frames(grad[:, :, start:stop])
         _, grad_plane, _ = torch.ops.aten.convolution_backward(
-            *(grads, frames, plane, None, stride[1:], padding[1:], (1, 1)),
+            *(grads, as_frames(met), plane, None, stride[1:], padding[1:], (1, 1)),
             *(False, (0, 0), len(weight), (False, True, False)),  # of weight alone
         )
         taps.append(grad_plane)

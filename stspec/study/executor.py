@@ -17,7 +17,7 @@ from typing import Protocol
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.records import PlannedRun
 
-EXECUTORS = ("local", "slurm", "ray")
+EXECUTORS = ("local",)
 """Each is a module beside this one that has a function `executor(options) -> Executor`."""
 
 DONE, FAILED, WRONG, LEFT = 0, 1, 2, 75
@@ -94,8 +94,8 @@ def open_executor(name: str, options: Mapping[str, str]) -> Executor:
     """Return an executor by its name.
 
     Args:
-        name: local, slurm, ray.
-        options: its own, such as `slots` or `partition`.
+        name: local.
+        options: its own, such as `slots`.
 
     Raises:
         SpecError: if there is none of this name, or an option is wrong.

@@ -1,4 +1,4 @@
-"""`stspec study run`: plan a study, and have workers do it, here or on a cluster."""
+"""`stspec study run`: plan a study, and have workers do it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ class ExecutorOption(StrEnum):
     """Where workers are started."""
 
     LOCAL = "local"
-    SLURM = "slurm"
-    RAY = "ray"
 
 
 def run(
@@ -57,7 +55,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--option", metavar="KEY=VALUE", show_default=False,
-            help="Of the executor: slots=4, gpus=0,1 (local); partition=gpu (slurm). Repeatable.",
+            help="Of the executor: slots=4, gpus=0,1. Repeatable.",
         ),
     ] = None,
     retries: Retries = 2,
