@@ -12,12 +12,13 @@ from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.statistics import needs_extra
 from stspec.study.tables import Column, Kind, Table, Value
 
-Format = Literal["csv", "parquet", "latex", "markdown"]
+Format = Literal["csv", "parquet", "latex", "markdown", "lines"]
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".tex": "latex",
     ".md": "markdown",
+    ".txt": "lines",
 }
 _NUMBERS: tuple[Kind, ...] = ("count", "share", "points", "number", "macs", "params")
 
@@ -30,7 +31,7 @@ def export(table: Table, form: str) -> bytes:
 
     Args:
         table: such as `make_table` gives.
-        form: csv, parquet, latex or markdown.
+        form: csv, parquet, latex, markdown; of tables of classes also lines: their names alone.
 
     Raises:
         SpecError: `unknown-choice`; `missing-extra`, if Parquet is asked for without pyarrow.
@@ -43,6 +44,8 @@ def export(table: Table, form: str) -> bytes:
         return to_latex(table).encode()
     if form == "markdown":
         return to_markdown(table).encode()
+    if form == "lines":
+        return to_lines(table).encode()
     message = f"tables have no format `{form}`"
     raise SpecError(
         Diagnostic("unknown-choice", message, help=did_you_mean(form, get_args(Format)))
@@ -66,6 +69,19 @@ def form_of(form: str | None, path: Path | None) -> str:
         message = "Parquet is for files, not for the terminal"
         raise SpecError(Diagnostic("no-file", message, help="name a file with -o"))
     return form
+
+
+def to_lines(table: Table) -> str:
+    """Return the classes of a table, one a line, once each: a list for `without`.
+
+    Raises:
+        SpecError: `unknown-choice`, if it is no table of classes.
+    """
+    if "class" not in [column.name for column in table.columns]:
+        message = f"`{table.name}` is no table of classes, which lines are for"
+        raise SpecError(Diagnostic("unknown-choice", message, help="use removed or classes"))
+    names = dict.fromkeys(str(name) for name in table.values("class"))
+    return "".join(f"{name}\n" for name in names)
 
 
 def to_csv(table: Table) -> str:

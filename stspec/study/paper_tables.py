@@ -20,6 +20,8 @@ from stspec.study.statistics import Interval
 from stspec.study.tables import Column, Table, Value, without_empty
 from stspec.study.temporality import (
     ROUND,
+    ClassGains,
+    RemovalRound,
     class_gains,
     overlap,
     removal_round,
@@ -350,7 +352,7 @@ def _removal(found: Findings, options: Options) -> Table:
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
     for gains in class_gains(found, baseline=options.baseline):
-        each = removal_round(gains, min(options.size, max(1, len(gains.classes) // 2)))
+        each = _round(gains, options)
         rows.append(
             (each.data, len(gains.classes), len(each.removed), each.atg_all, each.atg_tc,
              "; ".join(each.removed))
@@ -358,6 +360,22 @@ def _removal(found: Findings, options: Options) -> Table:
     notes = () if rows else (NO_PREDICTIONS,)
     title = "Rounds of removal: average temporal gain (ATG) of all and of temporal classes"
     return _made("table10", title, columns, rows, found, *notes)
+
+
+def _removed(found: Findings, options: Options) -> Table:
+    """Return the classes that the next round leaves out, a row each."""
+    columns = (_DATA, Column("class", "class"), Column("gain", "mean gain", "points"))
+    rows: list[tuple[Value, ...]] = []
+    for gains in class_gains(found, baseline=options.baseline):
+        mean = dict(zip(gains.classes, gains.mean.tolist(), strict=True))
+        rows += [(gains.data, name, mean[name]) for name in _round(gains, options).removed]
+    notes = () if rows else (NO_PREDICTIONS,)
+    return _made("removed", "Classes that the next round leaves out", columns, rows, found, *notes)
+
+
+def _round(gains: ClassGains, options: Options) -> RemovalRound:
+    # Of few classes half are left at least, so that a table can always be made.
+    return removal_round(gains, min(options.size, max(1, len(gains.classes) // 2)))
 
 
 def _vmz(found: Findings, options: Options) -> Table:
@@ -441,6 +459,7 @@ TABLES: dict[str, Maker] = {
     "table9": _overlap,
     "table10": _removal,
     "classes": _classes,
+    "removed": _removed,
     "vmz2018": _vmz,
     "comparison2020": _comparison,
     "published": _published,

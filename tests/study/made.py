@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 from stspec.evaluate.predictions import Predictions, write_predictions
 from stspec.evaluate.views import Views
 from stspec.source import Plain
+from stspec.study.lease import Leases, this_process
 from stspec.study.records import Facets, Result
+from stspec.study.store import Store, create_store
 
 TSN = Facets("toy", "resnet18", "tsn", False, 8)
 TAM = replace(TSN, policy="tam")
@@ -54,3 +57,19 @@ def bare(facets: Facets, top1: float, *, seed: int = 0, macs: int = 10**9) -> Re
     """Return a result without predictions."""
     name = f"{facets}-{seed}"
     return Result(name, name, facets, {"seed": seed}, top1, None, None, 1000, macs, seed=seed)
+
+
+def store_of(root: Path, results: Sequence[Result]) -> Store:
+    """Return a store in which the results are finished runs, with all that their folders hold."""
+    store = create_store(root)
+    leases = Leases(store.leases, this_process(1.0))
+    for number, each in enumerate(results):
+        assert each.folder is not None
+        key = f"{number:016x}"
+        lease = leases.claim(key, None)
+        assert lease is not None
+        work = store.begin(lease)
+        shutil.copytree(each.folder, work, dirs_exist_ok=True)
+        assert store.finish(lease, work, replace(each, key=key, folder=None))
+        lease.release()
+    return store

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import typer
 
-from stspec.cli.study import order, plan, run, status, work
+from stspec.cli.study import compare, export, order, plan, run, status, work
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan.plan,
     "order": order.order,
     "run": run.run,
     "status": status.status,
+    "export": export.export,
+    "compare": compare.compare,
     "work": work.work,
 }
 

@@ -1,0 +1,152 @@
+"""`stspec study export`: the tables and figures of a store, or of a paper, as files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stspec.cli.options import Output
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    LATEX = "latex"
+    MARKDOWN = "markdown"
+    LINES = "lines"
+
+
+class Definition(StrEnum):
+    """Of Φ and Ψ."""
+
+    TABLE = "table"
+    PRINTED = "printed"
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE",
+        help="A store's folder, or published:NAME: what a paper prints, such as "
+        "published:study2021.",
+        show_default=False,
+    ),
+]
+Baseline = Annotated[
+    str, typer.Option("--baseline", metavar="POLICY", help="What gains are measured against.")
+]
+
+
+def export(
+    source: Source,
+    name: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Which; without it all are listed.",
+                     show_default=False),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="How; the file's suffix tells.", show_default="csv"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="NAME", help="Of this data set alone.", show_default=False),
+    ] = None,
+    baseline: Baseline = "tsn",
+    definition: Annotated[
+        Definition, typer.Option("--definition", help="Of Φ and Ψ (table8).")
+    ] = Definition.TABLE,
+    given: Annotated[
+        list[Path] | None,
+        typer.Option("--list", metavar="FILE", help="Classes that people call temporal, one a "
+                     "line (table9). Repeatable.", show_default=False),
+    ] = None,
+    k: Annotated[
+        int | None,
+        typer.Option("--k", min=1, help="Classes that are called temporal, and static.",
+                     show_default="32 of Kinetics, 18 of SSV2"),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option("--classes-per-round", min=1, help="Of removal (table10, removed)."),
+    ] = 40,
+    output: Output = None,
+) -> None:  # fmt: skip
+    """Write a table, or the points of a figure, of a store's results or a paper's.
+
+    CSV and Parquet hold exact values, shares in [0, 1]; LaTeX (booktabs) and Markdown what people
+    read; lines the names of classes alone, such as `--table removed -o round_1.txt`.
+    """
+    from stspec.cli.screen import remark, write
+    from stspec.study.export import export as written
+    from stspec.study.export import form_of
+    from stspec.study.findings import Findings
+    from stspec.study.paper_tables import Options, make_table
+    from stspec.study.sources import results_of, select
+
+    results = results_of(source)
+    found = Findings(results if data is None else select(results, f"data={data}"))
+    if name is None:
+        write(_listed())
+        return
+    lists = {path.stem: _lines(path) for path in given or ()}
+    options = Options(baseline, definition.value, lists, k, size)
+    chosen = form_of(None if form is None else form.value, output)
+    table = make_table(name, found, options)
+    content = written(table, chosen)
+    for note in table.notes:
+        remark(f"note: {note}")
+    if output is None:
+        write(content.decode())
+        return
+    _save(output, content, len(table.rows))
+
+
+def _listed() -> str:
+    """Return the names and titles of all tables and figures."""
+    from stspec.cli.screen import Column, paint, table, width
+    from stspec.study.paper_tables import titles
+
+    rows = list(titles().items())
+    return table([Column("table"), Column("what", shrinks=True)], rows, width(), paint())
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the classes of a file, one a line.
+
+    Raises:
+        SpecError: if it cannot be read.
+    """
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        message = f"cannot read {display_path(path)}: {(reason or str(error)).lower()}"
+        help = "a list of classes has one a line"
+        raise SpecError(Diagnostic("cannot-read", message, help=help)) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _save(path: Path, data: bytes, rows: int) -> None:
+    from stspec.cli.screen import remark
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
+    from stspec.output import write_bytes
+
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "is a directory")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, data)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"cannot write {display_path(path)}: {reason}"
+        help = "name another file with -o"
+        raise SpecError(Diagnostic("cannot-write", message, help=help)) from error
+    remark(f"wrote {display_path(path)}: {rows} rows")
