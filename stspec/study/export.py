@@ -20,7 +20,7 @@ SUFFIXES: dict[str, Format] = {
     ".md": "markdown",
     ".txt": "lines",
 }
-_NUMBERS: tuple[Kind, ...] = ("count", "share", "points", "number", "macs", "params")
+_NUMBERS: tuple[Kind, ...] = ("count", "share", "points", "number", "p", "macs", "params")
 
 
 def export(table: Table, form: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.findings import BASELINE, Comparison, Findings, findings
@@ -116,6 +117,23 @@ def _pooling(found: Findings, baseline: str) -> Figure:
     return Figure(
         "fig6", "Gain by temporal pooling", "lines", _FRAMES, _GAIN, series,
         notes=tuple(found.notes),
+    )  # fmt: skip
+
+
+def _length(found: Findings, baseline: str) -> Figure:
+    """Gain by more frames over the same model on the next shorter clips."""
+    lengths: dict[Facets, list[Facets]] = {}
+    for f in found.cells:
+        lengths.setdefault(replace(f, frames=0), []).append(f)
+    pairs = [
+        pair
+        for own in lengths.values()
+        for pair in pairwise(sorted(own, key=lambda f: f.frames))
+    ]  # fmt: skip
+    told = found.compare(pairs)
+    return Figure(
+        "length", "Gain by longer clips over the next shorter ones", "lines", _FRAMES, _GAIN,
+        _gains(told, model_name), notes=tuple(found.notes),
     )  # fmt: skip
 
 
@@ -238,5 +256,6 @@ FIGURES: dict[str, Maker] = {
     "fig7": _evolution,
     "fig8": _class_gains,
     "fig9": _profile,
+    "length": _length,
     "fig10": _accuracy("fig10", "Accuracy with temporal pooling", True),
 }

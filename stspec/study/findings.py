@@ -175,7 +175,7 @@ class Findings:
         }
         if not whole:
             return None
-        drawn = resample(joined.right, list(whole.values()), draws=self.draws, key=data)
+        drawn = resample(joined.right, list(whole.values()), draws=self.draws)
         return drawn, {facets: column for column, facets in enumerate(whole)}
 
     def _read(self, data: str) -> Outcomes | None:

@@ -111,9 +111,21 @@ def _made(
     name: str, title: str, columns: Sequence[Column], rows: Iterable[tuple[Value, ...]],
     found: Findings, *notes: str,
 ) -> Table:  # fmt: skip
-    table = Table(name, title, tuple(columns), tuple(rows), (*notes, *found.notes))
+    rows = tuple(rows)
+    notes = (*notes, *_seeds_told(columns, rows), *found.notes)
+    table = Table(name, title, tuple(columns), rows, notes)
     keep = [each.name for each in columns if not each.name.endswith(("_low", "_high"))]
     return without_empty(table, [each for each in keep if each not in ("top5", "p", "p_holm")])
+
+
+def _seeds_told(columns: Sequence[Column], rows: Sequence[tuple[Value, ...]]) -> tuple[str, ...]:
+    """Return, plainly, that intervals know nothing of seeds where there is but one."""
+    names = [each.name for each in columns]
+    low = [i for i, name in enumerate(names) if name.endswith("_low")]
+    if "seeds" not in names or not any(row[i] is not None for row in rows for i in low):
+        return ()
+    alone = any(row[names.index("seeds")] == 1 for row in rows)
+    return ("n = 1 seed: such intervals are over videos, and know nothing of seeds",) * alone
 
 
 def _runs(found: Findings, options: Options) -> Table:
@@ -204,7 +216,7 @@ def _sampling(found: Findings, options: Options) -> Table:
     columns = (
         _DATA, _MODEL, _FRAMES, Column("uniform", "uniform", "share"),
         Column("dense", "dense", "share"), *_interval("gain", "dense less uniform"),
-        Column("p", "p", "number", 4), Column("p_holm", "p (Holm)", "number", 4), _SEEDS,
+        Column("p", "p", "p", 4), Column("p_holm", "p (Holm)", "p", 4), _SEEDS,
     )  # fmt: skip
     dense = [f for f in found.cells if f.sampling == "dense"]
     pairs = [(a, f) for f in dense if (a := found.find(replace(f, sampling="uniform")))]
@@ -220,8 +232,8 @@ def _sampling(found: Findings, options: Options) -> Table:
 def _aggregation(found: Findings, options: Options) -> Table:
     columns = (
         _DATA, Column("backbone", "backbone"), _FRAMES, Column("policy", "temporal aggregation"),
-        _TOP1, _TOP5, *_interval("gain", "gain"), Column("p", "p", "number", 4),
-        Column("p_holm", "p (Holm)", "number", 4), _PARAMS, _MACS, _SEEDS,
+        _TOP1, _TOP5, *_interval("gain", "gain"), Column("p", "p", "p", 4),
+        Column("p_holm", "p (Holm)", "p", 4), _PARAMS, _MACS, _SEEDS,
     )  # fmt: skip
     cells = [f for f in found.cells if not f.temporal_pooling]
     pairs = [(a, f) for f in cells if (a := found.baseline(f, options.baseline)) and a != f]

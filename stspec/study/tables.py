@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "count", "share", "points", "number", "macs", "params", "yes"]
+Kind = Literal["text", "count", "share", "points", "number", "p", "macs", "params", "yes"]
 """How a value is told: `share` in [0, 1] as per cent, `points` (a difference of shares) with its
-sign, `macs` in GMACs, `params` in millions, `yes` as yes or no. The value itself is exact."""
+sign, `p` (a p-value) as "< 0.0001" where it is, `macs` in GMACs, `params` in millions, `yes` as
+yes or no. The value itself is exact."""
 Value = str | int | float | bool | None
 
 
@@ -29,6 +30,8 @@ class Column:
             return "yes" if value else "no"
         if isinstance(value, str) or self.kind in ("text", "count"):
             return str(value)
+        if self.kind == "p" and value < 10**-self.digits:
+            return f"< {10**-self.digits:.{self.digits}f}"
         sign = "+" if self.kind == "points" else ""
         return f"{value * _FACTORS.get(self.kind, 1.0):{sign}.{self.digits}f}"
 

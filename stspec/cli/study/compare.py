@@ -79,13 +79,15 @@ def _lines(found: Versus, most: int, room: int, ink: Paint) -> Iterator[str]:
         yield paragraph(f"note: {note}", room)
 
 
-def _row(label: str, text: str) -> str:
-    return f"{label:<{_LABEL}}{text}"
+def _row(label: str, text: str, room: int = 0) -> str:
+    """Return a label and what belongs to it, which is broken into lines where there is no room."""
+    import textwrap
+
+    lines = textwrap.wrap(text, room - _LABEL, break_on_hyphens=False) if room else [text]
+    return f"{label:<{_LABEL}}" + ("\n" + " " * _LABEL).join(lines)
 
 
 def _accuracy(top1: tuple[float, float], difference: Interval, room: int) -> Iterator[str]:
-    from stspec.cli.screen import paragraph
-
     a, b = (f"{100 * share:.2f} %" for share in top1)
     yield _row("top-1", f"A {a}, B {b}")
     text = f"{100 * difference.estimate:+.2f} points"
@@ -100,19 +102,17 @@ def _accuracy(top1: tuple[float, float], difference: Interval, room: int) -> Ite
     if difference.seeds == 1:
         told = "the interval tells what other videos would change, not what another seed would"
         if difference.videos:
-            yield paragraph(_row("", told), room)
+            yield _row("", told, room)
 
 
 def _test(pair: Comparison, room: int) -> Iterator[str]:
-    from stspec.cli.screen import paragraph
-
     test = pair.mcnemar
     if test is not None:
         yield _row(
             "McNemar", f"p = {test.exact:.3g} (exact), {test.corrected:.3g} (with continuity)"
         )
         told = f"only A has {test.only_a} videos right, only B {test.only_b}"
-        yield paragraph(_row("", told), room)
+        yield _row("", told, room)
     elif pair.p is not None:
         yield _row("bootstrap", f"p = {pair.p:.3g}")
 
@@ -169,13 +169,11 @@ def _pairs(found: Versus, room: int, ink: Paint) -> Iterator[str]:
 
 def _choices(found: Versus, room: int) -> Iterator[str]:
     """Tell what the two were made of: in the field's words where specs are there."""
-    from stspec.cli.screen import paragraph
-
     if found.diff is not None:
         facets = [each for each in found.diff.policy if not each.same]
         yield ""
         for facet in facets:
-            yield paragraph(_row(facet.title, f"{facet.a} → {facet.b}"), room)
+            yield _row(facet.title, f"{facet.a} → {facet.b}", room)
         yield _row("structure", found.diff.summary)
     elif found.settings:
         yield ""
@@ -183,7 +181,5 @@ def _choices(found: Versus, room: int) -> Iterator[str]:
 
 
 def _settings(settings: Mapping[str, tuple[object, object]], room: int) -> Iterator[str]:
-    from stspec.cli.screen import paragraph
-
     for name, (a, b) in settings.items():
-        yield paragraph(_row(name, f"{a} → {b}"), room)
+        yield _row(name, f"{a} → {b}", room)
