@@ -54,7 +54,7 @@ def is_refused(op: Op, shape: Shape) -> bool:
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ops, trunks)
 def test_shapes_and_parameters(op: Op, shape: Shape) -> None:
     if is_refused(op, shape):
@@ -63,7 +63,7 @@ def test_shapes_and_parameters(op: Op, shape: Shape) -> None:
     same_parameters(op, [shape], "frames")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ops, trunks)
 def test_macs(op: Op, shape: Shape) -> None:
     if is_refused(op, shape):

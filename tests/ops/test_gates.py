@@ -37,7 +37,7 @@ def run(op: Op, shapes: list[Shape], layout: Layout) -> tuple[list[Tensor], Tens
     return inputs, out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     trunks,
     st.booleans(),

@@ -25,7 +25,7 @@ trunks = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(
     st.builds(
         ConvLstm,
@@ -40,7 +40,7 @@ def test_conv_lstm(op: ConvLstm, shape: Shape) -> None:
     same_parameters(op, [shape], "frames")
 
 
-@settings(max_examples=300)
+@settings(max_examples=80)
 @given(
     st.builds(
         PlaneConv,

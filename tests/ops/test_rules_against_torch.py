@@ -63,19 +63,19 @@ def conv3d(**fields: Any) -> Conv3d:
 convolutions_of_clips = st.builds(conv3d, **spatial, **temporal)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=400)
 @given(st.builds(Conv2d, **spatial), trunks)
 def test_conv2d(op: Conv2d, shape: Shape) -> None:
     agree(op, [shape], "frames")
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(convolutions_of_clips, trunks)
 def test_conv3d(op: Conv3d, shape: Shape) -> None:
     agree(op, [shape], "clip")
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.one_of(st.builds(Conv2d, **spatial), convolutions_of_clips),
     trunks,
@@ -128,7 +128,7 @@ def pool_or_refusal(fields: dict[str, Any], shape: Shape, layout: Layout) -> Non
     agree(op, [shape], layout)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=400)
 @given(pools(MaxPool2d, AvgPool2d), trunks)
 def test_pools_of_frames(fields: dict[str, Any], shape: Shape) -> None:
     pool_or_refusal(fields, shape, "frames")
@@ -141,13 +141,13 @@ in_time = {
 }
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(pools(MaxPool3d, **in_time), trunks)
 def test_max_pool_of_clips(fields: dict[str, Any], shape: Shape) -> None:
     pool_or_refusal(fields, shape, "clip")
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(pools(AvgPool3d, **in_time), trunks)
 def test_average_pool_of_clips(fields: dict[str, Any], shape: Shape) -> None:
     """The templates' own, which pad time without torch's limit, and never round it up."""
@@ -170,13 +170,13 @@ by_size = {
 }
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.builds(MaxPool2d, **by_size), trunks)
 def test_max_pool_of_frames_by_size(op: MaxPool2d, shape: Shape) -> None:
     agree(op, [shape], "frames")
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     st.builds(MaxPool3d, **by_size, kernel_t=in_time["kernel_t"], stride_t=in_time["stride_t"]),
     trunks,
@@ -200,7 +200,7 @@ def test_what_padding_by_size_goes_without(cls: type[Op], fields: dict[str, Any]
         cls(padding="same", **fields)
 
 
-@settings(max_examples=800)
+@settings(max_examples=300)
 @given(
     st.sampled_from([TemporalMaxPool, TemporalAvgPool]),
     st.integers(1, 6),
@@ -225,7 +225,7 @@ def test_temporal_pools(
     agree(op, [shape], layout)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.builds(
         TemporalAggregation,

@@ -24,7 +24,7 @@ def shallow(alpha: int, beta: int, depths: list[int]) -> list[tuple[str, object]
     return sets
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.sampled_from([2, 4, 6]),
     st.sampled_from([32, [47, 70]]),

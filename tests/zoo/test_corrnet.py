@@ -14,7 +14,7 @@ CORR = "policy.temporal.corr"
 LAYERS = "backbone.layers"
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     st.integers(1, 5),
     st.sampled_from([32, [33, 47]]),

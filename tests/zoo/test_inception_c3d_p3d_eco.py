@@ -46,7 +46,7 @@ def published(draw: st.DrawFn) -> Network:
     return load(name, own)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(published())
 def test_published_networks_on_any_clip(network: Network) -> None:
     module = meta_module(network)
@@ -78,7 +78,7 @@ def policies(draw: st.DrawFn) -> Network:
     return load(on(base, policy, frames=frames, size=[draw(SIDE), draw(SIDE)]))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(policies())
 def test_units_joined_in_any_way(network: Network) -> None:
     module = meta_module(network)
@@ -87,7 +87,7 @@ def test_units_joined_in_any_way(network: Network) -> None:
     costs_as_predicted(network)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.sampled_from(["eco_lite", "eco_full", "eco_resnet18"]),
     st.integers(1, 20),

@@ -23,7 +23,7 @@ def spec(clip: dict[str, Any], repeat: int = 1, **fields: Any) -> dict[str, Any]
     return {"backbone": backbone, "policy": "none", "clip": clip, "head": "none"}
 
 
-@settings(max_examples=80)
+@settings(max_examples=25)
 @given(
     st.integers(1, 4),
     st.lists(st.sampled_from([1, 3, 5, 7]), min_size=1, max_size=3),

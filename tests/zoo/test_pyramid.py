@@ -32,7 +32,7 @@ def spec(frames: int, size: int, stages: int, **head: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     st.integers(1, 9),
     st.integers(4, 13),

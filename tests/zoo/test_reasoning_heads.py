@@ -86,14 +86,14 @@ def holds(network: Network) -> None:
     assert +network.facts.macs() == counted(network)
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(over_features | of_frames, st.integers(1, 9), st.integers(1, 9))
 def test_heads_of_features(head: dict[str, Any], frames: int, features: int) -> None:
     clip = {"frames": frames, "features": features}
     holds(load(spec({**head, "pool": "none"}, clip)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     over_features | of_frames | over_maps, st.integers(1, 6), st.integers(1, 9), st.integers(1, 9)
 )
@@ -102,7 +102,7 @@ def test_heads_of_maps(head: dict[str, Any], frames: int, height: int, width: in
     holds(load(spec(head, clip, {"layers": {"conv": {"op": "conv2d", "width": 6, "kernel": 3}}})))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(over_features | of_frames | over_maps, st.integers(2, 5))
 def test_every_parameter_takes_part_in_training(head: dict[str, Any], frames: int) -> None:
     network = load(spec(head, {"frames": frames, "size": 6}))

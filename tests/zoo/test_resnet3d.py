@@ -88,7 +88,7 @@ def overrides(draw: st.DrawFn) -> list[tuple[str, Any]]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(overrides())
 def test_what_is_predicted_is_what_runs(own: list[tuple[str, Any]]) -> None:
     try:

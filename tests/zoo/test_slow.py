@@ -51,7 +51,7 @@ def networks(draw: st.DrawFn) -> Network:
     return load(spec, own)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(networks())
 def test_what_is_predicted_is_what_runs(network: Network) -> None:
     module = meta_module(network, canonical=True)

@@ -18,7 +18,7 @@ from tests.zoo import sampling
 MOTION = "policy.temporal.motion"
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.integers(1, 4),
     st.sampled_from([64, [70, 93]]),
@@ -47,7 +47,7 @@ def test_a_map_too_small_for_the_pyramid_is_told() -> None:
         sampling.small("tsn_resnet18", ("policy", "tdn"), size=16)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.integers(1, 3),
     st.integers(2, 6),

@@ -45,7 +45,7 @@ def networks(draw: st.DrawFn) -> Network:
     return load("x3d_m", own)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(networks())
 def test_what_is_predicted_is_what_runs(network: Network) -> None:
     module = meta_module(network)
