@@ -241,8 +241,12 @@ class _Report:
         taken = mapping.keys() if isinstance(mapping, Mapping) else ()
         choices += self.also if not where.path else ()
         free = [choice for choice in choices if choice not in taken]
-        # An override may mistype a key that the file has; within a file that key is taken.
-        is_override = span.file == "<--set>" and nearest(name, choices) is not None
+        # An override, or another file, may mistype a key that is there; within a file it is taken.
+        near = nearest(name, choices)
+        there = mapping.key(near) if near and isinstance(mapping, Mapping) else None
+        is_override = near is not None and (
+            span.file == "<--set>" or (there is not None and there.span.file != span.file)
+        )
         help = did_you_mean(name, choices if is_override else free)
         if "." in name:
             help = "nest the keys: paths with dots are for `variants` and `--set`"

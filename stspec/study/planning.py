@@ -68,8 +68,6 @@ def make_plan(study: Study) -> Plan:
     except SpecError as error:
         errors += error.diagnostics
     recipes = _recipes(wanted, errors)
-    if errors:
-        raise _all_of(errors)
     models = _models(wanted, recipes, data)
     with reading_once():
         _price(models.values(), errors)
@@ -121,10 +119,9 @@ def _recipes(
 ) -> dict[Identity, tuple[Recipe, str]]:
     """Return all recipes with their digests."""
     found: dict[Identity, tuple[Recipe, str]] = {}
-    failed: set[Identity] = set()
     for one in wanted:
         identity = _recipe_identity(one)
-        if identity in found or identity in failed:
+        if identity in found:
             continue
         file = one.recipe_file
         try:
@@ -132,9 +129,8 @@ def _recipes(
             recipe = recipe_of(path, one.recipe)
         except SpecError as error:
             errors += error.diagnostics
-            failed.add(identity)
-        else:
-            found[identity] = recipe, recipe_digest(recipe)
+            recipe = Recipe()  # so that what is wrong with models is told as well
+        found[identity] = recipe, recipe_digest(recipe)
     return found
 
 
@@ -147,7 +143,8 @@ def _models(
     found: dict[Identity, _Model] = {}
     for one in wanted:
         recipe, digest = recipes[_recipe_identity(one)]
-        classes = data[one.data].classes if one.data is not None else None
+        known = data.get(one.data or "")
+        classes = known.classes if known is not None else None
         identity = _model_identity(one, classes, recipe.data.size)
         model = found.setdefault(identity, _Model(one, classes))
         model.recipes.setdefault(digest, recipe)
@@ -318,6 +315,13 @@ def _effort(recipe: Recipe, data: DataSet | None, memory: int) -> Effort:
         return Effort(None, None, memory)
     steps = clips = 0
     for phase in recipe.phases:
-        count = steps_of(data.train, phase.batch or 1) * (phase.epochs or 1)
-        steps, clips = steps + count, clips + count * (phase.batch or 1)
+        batch = phase.batch or 1
+        if data.train < batch:
+            message = f"{data.name} has {data.train} clips to learn from, and a batch has {batch}"
+            help = (
+                f"--set recipe.batch={data.train} or less, also where stages have one of their own"
+            )
+            raise SpecError(Diagnostic("too-few-clips", message, help=help))
+        count = steps_of(data.train, batch) * (phase.epochs or 1)
+        steps, clips = steps + count, clips + count * batch
     return Effort(steps, clips, memory)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stspec.compose.locate import is_path
+from stspec.compose.locate import find, is_path, locate_model
 from stspec.compose.paths import Override, parse_path
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean
 from stspec.schema.models import Model
@@ -17,7 +17,7 @@ from stspec.source import Mapping as Tree
 from stspec.source import Node, Scalar, Sequence, to_plain
 from stspec.source.nodes import Plain, describe
 from stspec.study.grid import OWN, Adjustment, After, Axis, Choice, Condition, Space, label, same
-from stspec.train.recipe import Recipe
+from stspec.train.recipe import RECIPES, Recipe
 
 PREVIOUS = "previous"
 _FILES = ("base", "recipe", "policy", "backbone")
@@ -122,6 +122,9 @@ class _Reader:
             return None
         if path[-1].value in _FILES and isinstance(value, Scalar):
             value = _beside(value)
+            if len(path) == 1 and isinstance(value.value, str):
+                with self._collect():
+                    _find(head, value)
         return Override(path, value)
 
     def _possible(self, path: tuple[Scalar, ...]) -> bool:
@@ -351,6 +354,21 @@ def describe_plain(value: Plain) -> str:
 def _is_named(choice: Choice) -> bool:
     """Tell whether a choice is a name for settings, and no value of its axis's path."""
     return [change.dotted for change in choice.sets] != [choice.axis]
+
+
+def _find(kind: str, value: Scalar) -> None:
+    """Look for the file of a name.
+
+    Raises:
+        SpecError: if there is none.
+    """
+    name = str(value.value)
+    if kind == "recipe":
+        RECIPES.find(name, Path(), value.span)
+    elif kind == "base":
+        locate_model(name, Path(), value.span)
+    elif kind == "policy" or kind == "backbone":
+        find(kind, name, Path(), value.span)
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:

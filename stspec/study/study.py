@@ -84,9 +84,11 @@ def load_study(
     except SpecError as error:
         errors.extend(error.diagnostics)
     space, wrong = read_space(tree, known_values(written))
-    errors += wrong
+    # Of two words on one mistake the space's are the better ones.
+    told = {(one.code, one.position) for one in wrong}
+    errors = [one for one in errors if (one.code, one.position) not in told] + wrong
     if errors:
-        raise SpecError(*dict.fromkeys(errors))
+        raise SpecError(*sorted(dict.fromkeys(errors), key=lambda one: one.position))
     assert keys is not None
     return Study(path.stem, keys, space, tree)
 
