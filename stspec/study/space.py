@@ -367,8 +367,10 @@ def _find(kind: str, value: Scalar) -> None:
         RECIPES.find(name, Path(), value.span)
     elif kind == "base":
         locate_model(name, Path(), value.span)
-    elif kind == "policy" or kind == "backbone":
-        find(kind, name, Path(), value.span)
+    elif kind == "policy":
+        find("policy", name, Path(), value.span)
+    elif kind == "backbone":
+        find("backbone", name, Path(), value.span)
 
 
 def _items(node: Node | None) -> tuple[Node, ...]:

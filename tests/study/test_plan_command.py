@@ -26,8 +26,10 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_few_runs_are_told_one_by_one(capsys: Capture, tmp_path: Path) -> None:
     status, text = run(capsys, "quick", "--store", tmp_path / "store")
     assert status == 0
-    rows = [line.split() for line in text.splitlines() if line.startswith(("tsn-", "tam-"))]
-    assert [row[0] for row in rows] == ["tsn-none", "tsn-tp", "tam-none", "tam-tp"]
+    rows = [line.split() for line in text.splitlines() if line.startswith(("tsn-", "tsm-", "tam-"))]
+    assert [row[0] for row in rows] == [
+        "tsn-none", "tsn-tp", "tsm-none", "tsm-tp", "tam-none", "tam-tp",
+    ]  # fmt: skip
     assert all(row[-1] == "scratch" for row in rows)
     assert "temporal op: none becomes TAM" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
@@ -37,8 +39,9 @@ def test_many_runs_are_told_in_groups(capsys: Capture, tmp_path: Path) -> None:
     many = "grid.seed=[" + ", ".join(map(str, range(400))) + "]"
     status, text = run(capsys, "quick", "--set", many)
     assert status == 0 and max(map(len, text.splitlines())) <= 80
-    total = next(line.split() for line in text.splitlines() if line.startswith("all "))
-    groups = [line.split() for line in text.splitlines() if line.startswith(("tsn ", "tam ", "s3d "))]
+    rows = [line.split() for line in text.splitlines()]
+    total = next(row for row in rows if row[:1] == ["all"])
+    groups = [row for row in rows if row[:1] in (["tsn"], ["tsm"], ["tam"]) and len(row) > 5]
     assert int(total[1]) == sum(int(row[2]) for row in groups) == 400 * len(groups)
     assert len(text.splitlines()) < 60
 
