@@ -29,6 +29,9 @@ from stspec.output import write_bytes
 FORM = 1
 """Version of the file's layout."""
 
+NOT_FINITE = "not-finite"
+"""Code of the diagnosis of scores that are no numbers."""
+
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -105,7 +108,7 @@ class Predictions:
             count = len(self.ids) - int(finite.sum())
             message = f"scores of {count} of {len(self.ids)} videos are not finite, `{first}` first"
             help = "use --precision float32 or bfloat16; if it stays, the weights have diverged"
-            raise SpecError(Diagnostic("not-finite", message, help=help))
+            raise SpecError(Diagnostic(NOT_FINITE, message, help=help))
         for name, numbers in zip(self.ids, self.labels, strict=True):
             if not numbers and not self.multi_label:
                 message = f"`{name}` has no label, and without labels there are no metrics"

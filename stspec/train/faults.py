@@ -8,6 +8,7 @@ from pathlib import Path
 from stspec.data.loader import LOST_READER
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.evaluate.faults import recognised
+from stspec.evaluate.predictions import NOT_FINITE
 
 
 def diverged(what: str, step: int, lr: float, last: Path | None) -> SpecError:
@@ -18,7 +19,7 @@ def diverged(what: str, step: int, lr: float, last: Path | None) -> SpecError:
         "try a lower optimizer.lr, a longer schedule.warmup, clip_norm=20, or precision=float32; "
         "if labels or videos may be damaged, `stspec data check` looks at them"
     )
-    return SpecError(Diagnostic("not-finite", message, help=help))
+    return SpecError(Diagnostic(NOT_FINITE, message, help=help))
 
 
 def explained(batch: int, accumulate: int, world: int) -> AbstractContextManager[None]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from stspec.data.loader import LOST_READER
 from stspec.diagnostics import SpecError, display_path
+from stspec.evaluate.predictions import NOT_FINITE
 from stspec.network import spec_text
 from stspec.runs.checkpoint import Checkpoint, save_checkpoint
 from stspec.runs.directory import RunFolder
@@ -212,7 +213,12 @@ class Loop(Given):
         # Draws are no part of testing, but an operator of a user's own may draw.
         torch.manual_seed(self.seed)
         with average.swapped(stage.module) if average is not None else nullcontext():
-            return self.feed.validate(stage.network, stage.module, self.world)
+            try:
+                return self.feed.validate(stage.network, stage.module, self.world)
+            except SpecError as error:
+                if error.diagnostics[0].code != NOT_FINITE:
+                    raise
+                raise self._diverged(stage, "validation loss") from error
 
     def _keep_weights(self, stage: Stage) -> None:
         state = stage.average.state if stage.average is not None else stage.module.state_dict()
@@ -269,8 +275,7 @@ class Loop(Given):
             return
         with self.clock.aside():
             if not is_finite(stage.module):
-                lr = stage.stepper.optimizer.param_groups[0]["lr"]
-                raise diverged("weights", self.position.step, lr, self.last)
+                raise self._diverged(stage, "weights")
             mark = self.log.mark()
             values = {
                 "position": self.position.plain(),
@@ -289,6 +294,10 @@ class Loop(Given):
                 self.folder.checkpoints, self.position.step, tensors, values
             )
             self.saved_step = self.position.step
+
+    def _diverged(self, stage: Stage, what: str) -> SpecError:
+        lr = stage.stepper.optimizer.param_groups[0]["lr"]
+        return diverged(what, self.position.step, lr, self.last)
 
     def _recall(self, checkpoint: Checkpoint) -> None:
         """Take over everything of a checkpoint but its tensors."""

@@ -62,7 +62,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def material(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Material:
     base = tmp_path_factory.mktemp("runs")
-    make_motions(base / "data", train=16, val=12, frames=6, size=32, seed=0, workers=1)
+    make_motions(base / "data", train=16, val=12, frames=6, size=32, seed=0, workers=0)
     whole = {key: value for key, value in spec().items() if key not in ("name", "classes")}
     (base / "tiny.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
     arguments = [

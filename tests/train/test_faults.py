@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stspec.data.motions import make_motions
 from stspec.diagnostics import SpecError
 from stspec.runs.checkpoint import latest_checkpoint
 from stspec.runs.directory import RunFolder, open_run
@@ -229,6 +230,20 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:
     found = latest_checkpoint(tmp_path / "run" / "checkpoints", print, lambda _: None)
     assert found is not None
     assert all(tensor.isfinite().all() for tensor in found.tensors.values())
+
+
+def test_scores_that_are_no_numbers_end_it_as_a_loss_does(tmp_path: Path) -> None:
+    """Weights may still be numbers when what they give no longer is."""
+    run, data = tmp_path / "run", tmp_path / "data"
+    make_motions(data, train=24, val=12, frames=6, size=32, seed=0, workers=0)
+    changes: dict[str, Any] = {
+        "optimizer.lr": 1e28, "schedule.warmup": 0, "epochs": 1, "batch": 24,
+        "spec": {"classes": 12, "norm": False},
+    }  # fmt: skip
+    videos = {"data": data, "workers": 0, "persistent": False}
+    told = said(lambda: tiny_train(run, changes, videos=videos))
+    assert "validation loss at step 1 is not a finite number" in told
+    assert "step-00000000.json" in told and "optimizer.lr" in told
 
 
 @pytest.mark.parametrize(

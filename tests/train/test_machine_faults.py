@@ -31,7 +31,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("motions")
-    make_motions(folder, train=24, val=12, frames=6, size=32, seed=0, workers=1)
+    make_motions(folder, train=24, val=12, frames=6, size=32, seed=0, workers=0)
     return folder
 
 
