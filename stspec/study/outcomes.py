@@ -69,39 +69,55 @@ def join(found: Iterable[tuple[str, str, Predictions]]) -> Outcomes:
         SpecError: `other-videos` if their classes differ, or they have no video in common, or
             say different labels of one; also if scores are not finite or labels are missing.
     """
-    keys: list[str] = []
-    known: list[tuple[tuple[str, ...], Bools]] = []
-    labels: dict[str, frozenset[int]] = {}
-    first: tuple[str, Predictions] | None = None
+    joint: _Joint | None = None
     for key, name, each in found:
-        first = first or (name, each)
+        joint = joint or _Joint(name, each)
+        joint.add(key, name, each)
+    assert joint is not None, "of one run at least"
+    return joint.outcomes()
+
+
+class _Joint:
+    """Outcomes that are being gathered; the first run's videos are the measure of the others'."""
+
+    def __init__(self, name: str, first: Predictions) -> None:
+        self.name, self.first = name, first
+        self.truth = hot(first.labels, len(first.classes))
+        self.labels = dict(zip(first.ids, map(frozenset, first.labels), strict=True))
+        self.keys: list[str] = []
+        self.known: list[tuple[tuple[str, ...], Bools]] = []
+
+    def add(self, key: str, name: str, each: Predictions) -> None:
         each.check()
-        if each.classes != first[1].classes:
-            raise _apart(first[0], name, "their classes differ")
-        same = keys and (each.ids, each.labels) == (first[1].ids, first[1].labels)
-        for id, numbers in () if same else zip(each.ids, each.labels, strict=True):
-            if labels.setdefault(id, frozenset(numbers)) != frozenset(numbers):
-                raise _apart(first[0], name, f"they say different labels of {id}")
-        keys.append(key)
-        # Most runs have the same videos: their names are kept once.
-        known.append((first[1].ids if each.ids == first[1].ids else each.ids, _right(each)))
-        if not set(known[0][0]).intersection(known[-1][0]):
-            raise _apart(first[0], name, "they have no video in common")
-    assert first is not None, "of one run at least"
-    shared = set(first[1].ids).intersection(*(ids for ids, _ in known if ids != first[1].ids))
-    ids = tuple(id for id in first[1].ids if id in shared)
-    if not ids:
-        raise _apart(first[0], "the others", "no video is in all of them")
-    bears = hot([sorted(labels[id]) for id in ids], len(first[1].classes))
-    right = np.stack([_at(own, row, ids) for own, row in known])
-    return Outcomes(tuple(keys), ids, first[1].classes, bears, right, len(labels) - len(ids))
+        if each.classes != self.first.classes:
+            raise _apart(self.name, name, "their classes differ")
+        ids, truth = self.first.ids, self.truth
+        # Most runs have the same videos: what is known of them is kept once.
+        if (each.ids, each.labels) != (ids, self.first.labels):
+            self._check_labels(name, each)
+            ids, truth = each.ids, hot(each.labels, len(each.classes))
+        self.keys.append(key)
+        self.known.append((ids, truth[np.arange(len(ids)), each.fused.argmax(axis=1)]))
 
+    def outcomes(self) -> Outcomes:
+        first = self.first.ids
+        shared = set(first).intersection(*(ids for ids, _ in self.known if ids is not first))
+        at = [place for place, id in enumerate(first) if id in shared]
+        if not at:
+            raise _apart(self.name, "the others", "no video is in all of them")
+        ids = tuple(first[place] for place in at)
+        right = np.stack([_at(own, row, ids) for own, row in self.known])
+        left_out = len(self.labels) - len(ids)
+        return Outcomes(
+            tuple(self.keys), ids, self.first.classes, self.truth[at], right, left_out
+        )  # fmt: skip
 
-def _right(found: Predictions) -> Bools:
-    """Return whether the first class of each video is one that it bears, (N,)."""
-    truth = hot(found.labels, len(found.classes))
-    right: Bools = truth[np.arange(len(truth)), found.fused.argmax(axis=1)]
-    return right
+    def _check_labels(self, name: str, each: Predictions) -> None:
+        for id, numbers in zip(each.ids, each.labels, strict=True):
+            if self.labels.setdefault(id, frozenset(numbers)) != frozenset(numbers):
+                raise _apart(self.name, name, f"they say different labels of {id}")
+        if not set(self.first.ids).intersection(each.ids):
+            raise _apart(self.name, name, "they have no video in common")
 
 
 def _at(own: tuple[str, ...], row: Bools, ids: tuple[str, ...]) -> Bools:

@@ -187,13 +187,14 @@ def mcnemar_of_counts(only_a: int, only_b: int) -> McNemar:
     if not total:
         return McNemar(0, 0, 1.0, 1.0)
     try:
-        from scipy.stats import binomtest, chi2
+        from scipy.special import bdtr, chdtrc
     except ImportError:
         raise needs_extra("McNemar's test", "scipy") from None
 
-    exact = float(binomtest(only_a, total).pvalue)
+    # scipy.stats.binomtest says the same, a thousand times slower.
+    exact = min(1.0, 2 * float(bdtr(min(only_a, only_b), total, 0.5)))
     square = max(abs(only_a - only_b) - 1, 0) ** 2 / total
-    return McNemar(only_a, only_b, exact, float(chi2.sf(square, 1)))
+    return McNemar(only_a, only_b, exact, float(chdtrc(1, square)))
 
 
 def holm(values: Iterable[float]) -> list[float]:

@@ -93,6 +93,7 @@ def test_mcnemar_is_the_binomials_and_chi_squares() -> None:
         tail = sum(math.comb(total, k) for k in range(min(only_a, only_b) + 1)) / 2**total
         assert found.exact == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
         if total:
+            assert found.exact == pytest.approx(stats.binomtest(only_a, total).pvalue)
             square = max(abs(only_a - only_b) - 1, 0) ** 2 / total
             assert found.corrected == pytest.approx(math.erfc(math.sqrt(square / 2)), rel=1e-9)
 
