@@ -21,6 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores. torch reads this when it is imported, here or in a process.
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # where a test takes two: see `share_cores`
 
 GOLDENS = Path(__file__).parent / "goldens"
 

@@ -119,7 +119,19 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a character shows a question mark, never a traceback.
             stream.reconfigure(errors="replace")
+    if sys.argv[1:2] != ["bench"]:  # which measures torch as it is
+        share_cores()
     sys.exit(main())
+
+
+def share_cores() -> None:
+    """Have torch's threads sleep soon where they wait for each other; before torch is loaded.
+
+    GNU OpenMP's spin for milliseconds. On cores that others use too, readers of videos among them,
+    that takes several times the processor time of the work itself.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _status(code: str | int | None) -> int:

@@ -163,3 +163,15 @@ def test_a_terminal_without_unicode_shows_question_marks() -> None:
     done = process("-m", "stspec.cli", "draw", "tam", PYTHONIOENCODING="ascii", NO_COLOR="1")
     assert done.returncode == 0
     assert "bottleneck ? 3" in done.stdout
+
+
+def test_waiting_threads_leave_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kept in (("GOMP_SPINCOUNT", "5"), ("OMP_WAIT_POLICY", None)):
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        monkeypatch.setenv(name, "5")
+        entry.share_cores()
+        assert os.environ.get("GOMP_SPINCOUNT") == kept
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    entry.share_cores()
+    assert int(os.environ["GOMP_SPINCOUNT"]) < 10_000
+    monkeypatch.delenv("GOMP_SPINCOUNT")
