@@ -11,9 +11,10 @@ import itertools
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ class Predictions:
         assert len(self.labels) == len(self.ids) == len(set(self.ids))
 
     @cached_property
+    def answers(self) -> Answers:
+        """Return the first class of every video.
+
+        Raises:
+            SpecError: if a score is not finite, or videos lack labels.
+        """
+        self.check()
+        first = self.fused.argmax(axis=1)
+        return Answers(self.ids, self.labels, self.classes, first, self.multi_label)
+
+    @cached_property
     def fused(self) -> Exact:
         """Return probabilities (N, K) of the videos."""
         return fuse(self.logits, self.fuse, self.by, multi_label=self.multi_label)
@@ -102,17 +114,41 @@ class Predictions:
         Raises:
             SpecError: naming the first.
         """
-        finite = np.isfinite(self.logits).all(axis=(1, 2))
-        if not finite.all():
-            first = self.ids[int(np.argmin(finite))]
-            count = len(self.ids) - int(finite.sum())
-            message = f"scores of {count} of {len(self.ids)} videos are not finite, `{first}` first"
-            help = "use --precision float32 or bfloat16; if it stays, the weights have diverged"
-            raise SpecError(Diagnostic(NOT_FINITE, message, help=help))
-        for name, numbers in zip(self.ids, self.labels, strict=True):
-            if not numbers and not self.multi_label:
-                message = f"`{name}` has no label, and without labels there are no metrics"
-                raise SpecError(Diagnostic("no-labels", message))
+        _check(self.ids, self.labels, self._finite, self.multi_label)
+
+    @property
+    def _finite(self) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(self.logits).all(axis=(1, 2)))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The first class that a model gives each of N videos: all that accuracies are made of."""
+
+    ids: tuple[str, ...]
+    labels: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+    first: NDArray[np.int64]
+    """(N,), numbers of classes."""
+    multi_label: bool = False
+
+
+def _check(
+    ids: tuple[str, ...],
+    labels: tuple[tuple[int, ...], ...],
+    finite: NDArray[np.bool_],
+    multi_label: bool,
+) -> None:
+    if not finite.all():
+        first = ids[int(np.argmin(finite))]
+        count = len(ids) - int(finite.sum())
+        message = f"scores of {count} of {len(ids)} videos are not finite, `{first}` first"
+        help = "use --precision float32 or bfloat16; if it stays, the weights have diverged"
+        raise SpecError(Diagnostic(NOT_FINITE, message, help=help))
+    if not multi_label and not all(labels):
+        name = next(name for name, numbers in zip(ids, labels, strict=True) if not numbers)
+        message = f"`{name}` has no label, and without labels there are no metrics"
+        raise SpecError(Diagnostic("no-labels", message))
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -127,6 +163,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         "ids": np.asarray(predictions.ids, dtype=np.str_),
         "labels": np.asarray(flat, dtype=np.int64),
         "label_offsets": offsets.astype(np.int64),
+        # What comparisons of hundreds of runs read, who need no scores; -1 where one is no number.
+        "first": np.where(predictions._finite, predictions.fused.argmax(axis=1), -1),
         "logits": predictions.logits,
         "fused": predictions.fused,
     }
@@ -156,17 +194,52 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         SpecError: if a file is missing, damaged, or belongs to another one.
     """
-    try:
-        data = path.read_bytes()
-        index = json.loads(index_path(path).read_text(encoding="utf-8"))
-        if index.pop("check") != _check_sum(index):
-            raise _damaged(path, "its index is damaged")
-        if index["form"] != FORM:
-            raise _damaged(path, f"its layout is number {index['form']}, not {FORM}")
+    with _damage_told(path):
+        data, index = path.read_bytes(), _index(path)
         if hashlib.sha256(data).hexdigest() != index["sha256"]:
             raise _damaged(path, "its content is not what its index says")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return _predictions(arrays, index)
+
+
+def read_answers(path: Path) -> Answers:
+    """Read the first classes alone of what `write_predictions` wrote, in little time.
+
+    Only those parts of the file are read, and held to their checksums, that this takes.
+
+    Raises:
+        SpecError: as `read_predictions`; if a score is not finite, or videos lack labels.
+    """
+    with _damage_told(path):
+        index = _index(path)
+        with np.load(path, allow_pickle=False) as arrays:
+            if "first" not in arrays.files:  # written before there was such a part
+                return read_predictions(path).answers
+            first = arrays["first"]
+            ids, labels = _videos(*(arrays[name] for name in _VIDEOS))
+        assert first.shape == (len(ids),), "a first class for each video"
+        assert (first < len(index["classes"])).all(), "a first class is one of the classes"
+    _check(ids, labels, first >= 0, index["multi_label"])
+    return Answers(ids, labels, tuple(index["classes"]), first, index["multi_label"])
+
+
+_VIDEOS = ("ids", "labels", "label_offsets")
+
+
+def _index(path: Path) -> dict[str, Any]:
+    index: dict[str, Any] = json.loads(index_path(path).read_text(encoding="utf-8"))
+    if index.pop("check") != _check_sum(index):
+        raise _damaged(path, "its index is damaged")
+    if index["form"] != FORM:
+        raise _damaged(path, f"its layout is number {index['form']}, not {FORM}")
+    return index
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Tell what a damaged file raises as a diagnosis of it."""
+    try:
+        yield
     except FileNotFoundError as error:
         message = f"there is no {display_path(Path(str(error.filename)))}"
         raise SpecError(Diagnostic("no-predictions", message)) from None
@@ -184,11 +257,10 @@ def _check_sum(index: Mapping[str, Any]) -> str:
 
 
 def _predictions(arrays: Mapping[str, NDArray[Any]], index: Mapping[str, Any]) -> Predictions:
-    offsets, flat = arrays["label_offsets"].tolist(), arrays["labels"].tolist()
-    spans = itertools.pairwise(offsets)
+    ids, labels = _videos(*(arrays[name] for name in _VIDEOS))
     return Predictions(
-        ids=tuple(map(str, arrays["ids"].tolist())),
-        labels=tuple(tuple(flat[a:b]) for a, b in spans),
+        ids=ids,
+        labels=labels,
         logits=np.asarray(arrays["logits"], dtype=np.float32),
         classes=tuple(index["classes"]),
         views=Views.parse(index["views"]),
@@ -198,6 +270,22 @@ def _predictions(arrays: Mapping[str, NDArray[Any]], index: Mapping[str, Any]) -
         faults=index["faults"],
         about=index["about"],
     )
+
+
+Videos = tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]
+
+
+def _videos(ids: NDArray[Any], labels: NDArray[Any], offsets: NDArray[Any]) -> Videos:
+    """Return names and labels; those of runs on the same videos are the same objects."""
+    return _decoded(ids.tobytes(), ids.dtype.str, labels.tobytes(), offsets.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _decoded(ids: bytes, form: str, labels: bytes, offsets: bytes) -> Videos:
+    flat = np.frombuffer(labels, dtype=np.int64).tolist()
+    spans = itertools.pairwise(np.frombuffer(offsets, dtype=np.int64).tolist())
+    names = np.frombuffer(ids, dtype=form) if ids else np.empty(0, dtype=np.str_)
+    return tuple(map(str, names.tolist())), tuple(tuple(flat[a:b]) for a, b in spans)
 
 
 def _damaged(path: Path, reason: str) -> SpecError:

@@ -14,7 +14,7 @@ import numpy as np
 
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.diff import Diff, diff
-from stspec.evaluate.predictions import read_predictions
+from stspec.evaluate.predictions import read_answers
 from stspec.network import Network
 from stspec.study.findings import Comparison, Findings
 from stspec.study.outcomes import join
@@ -164,7 +164,7 @@ class _Pair(Findings):
             self.notes.append("no interval and no test: there are no predictions of both")
             return
         joined = join(
-            (run.key, run.name, read_predictions(path))
+            (run.key, run.name, read_answers(path))
             for run, path in zip(self.results, paths, strict=True)
             if path is not None
         )

@@ -92,27 +92,49 @@ def _levels(found: Findings, facets: Facets, run: Result) -> list[tuple[str, flo
     return [*known, ("video level", video)] if isinstance(video, float) else known
 
 
-def _backbones(found: Findings, baseline: str) -> Figure:
-    """Gain by a backbone over ResNet18 (the first one, where there is no ResNet18)."""
+def first_backbone(found: Findings) -> str:
+    """Return what other backbones are compared with: ResNet18, or the first one."""
     known = list(dict.fromkeys(f.backbone for f in found.cells))
-    first = "resnet18" if "resnet18" in known or not known else known[0]
-    pairs = [
+    return "resnet18" if "resnet18" in known or not known else known[0]
+
+
+def gains_by_backbone(found: Findings) -> list[Comparison]:
+    """Return the gains by other backbones over the first one."""
+    first = first_backbone(found)
+    return found.compare(
         (a, f) for f in found.cells
         if f.backbone != first and (a := found.find(replace(f, backbone=first)))
-    ]  # fmt: skip
-    told = found.compare(pairs)
-    series = _gains(told, lambda b: f"{approach(b)}, {b.backbone}")
-    notes = (f"over {first}", *found.notes)
+    )  # fmt: skip
+
+
+def gains_by_pooling(found: Findings) -> list[Comparison]:
+    """Return the gains by temporal pooling over the same models without it."""
+    return found.compare(
+        (a, f) for f in found.cells
+        if f.temporal_pooling and (a := found.find(replace(f, temporal_pooling=False)))
+    )  # fmt: skip
+
+
+def gains_by_length(found: Findings) -> list[Comparison]:
+    """Return the gains by longer clips over the next shorter ones of the same model."""
+    lengths: dict[Facets, list[Facets]] = {}
+    for f in found.cells:
+        lengths.setdefault(replace(f, frames=0), []).append(f)
+    return found.compare(
+        pair
+        for own in lengths.values()
+        for pair in pairwise(sorted(own, key=lambda f: f.frames))
+    )  # fmt: skip
+
+
+def _backbones(found: Findings, baseline: str) -> Figure:
+    series = _gains(gains_by_backbone(found), lambda b: f"{approach(b)}, {b.backbone}")
+    notes = (f"over {first_backbone(found)}", *found.notes)
     return Figure("fig5", "Gain by the backbone", "lines", _FRAMES, _GAIN, series, notes=notes)
 
 
 def _pooling(found: Findings, baseline: str) -> Figure:
-    """Gain by temporal pooling over the same model without it."""
-    pairs = [
-        (a, f) for f in found.cells
-        if f.temporal_pooling and (a := found.find(replace(f, temporal_pooling=False)))
-    ]  # fmt: skip
-    told = found.compare(pairs)
+    told = gains_by_pooling(found)
     series = _gains(told, lambda b: model_name(replace(b, temporal_pooling=False)))
     return Figure(
         "fig6", "Gain by temporal pooling", "lines", _FRAMES, _GAIN, series,
@@ -121,16 +143,7 @@ def _pooling(found: Findings, baseline: str) -> Figure:
 
 
 def _length(found: Findings, baseline: str) -> Figure:
-    """Gain by more frames over the same model on the next shorter clips."""
-    lengths: dict[Facets, list[Facets]] = {}
-    for f in found.cells:
-        lengths.setdefault(replace(f, frames=0), []).append(f)
-    pairs = [
-        pair
-        for own in lengths.values()
-        for pair in pairwise(sorted(own, key=lambda f: f.frames))
-    ]  # fmt: skip
-    told = found.compare(pairs)
+    told = gains_by_length(found)
     return Figure(
         "length", "Gain by longer clips over the next shorter ones", "lines", _FRAMES, _GAIN,
         _gains(told, model_name), notes=tuple(found.notes),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from stspec.diagnostics import Diagnostic, SpecError
-from stspec.evaluate.predictions import read_predictions
+from stspec.evaluate.predictions import Answers, read_answers
 from stspec.study.outcomes import Floats, Outcomes, join
 from stspec.study.records import Facets, Result
 from stspec.study.statistics import (
@@ -52,9 +53,16 @@ class Findings:
         SpecError: `mixed-sources`, if some are published and some are not.
     """
 
-    def __init__(self, results: Iterable[Result], *, draws: int = DRAWS) -> None:
+    def __init__(
+        self,
+        results: Iterable[Result],
+        *,
+        draws: int = DRAWS,
+        read: Callable[[Path], Answers] = read_answers,
+    ) -> None:
         self.results = tuple(results)
         self.draws = draws
+        self._answers = read
         self.notes: list[str] = []
         self.cells: dict[Facets, list[Result]] = {}
         if len({each.source for each in self.results}) > 1:
@@ -179,20 +187,16 @@ class Findings:
         return drawn, {facets: column for column, facets in enumerate(whole)}
 
     def _read(self, data: str) -> Outcomes | None:
-        runs = [
-            run
+        known = [
+            (run.key, run.name, answers)
             for facets, cell in self.cells.items()
             for run in cell
-            if facets.data == data and run.predictions is not None and run.predictions.is_file()
+            if facets.data == data and (answers := self._answers_of(run)) is not None
         ]
-        if not runs:
+        if not known:
             return None
         try:
-            found = join(
-                (run.key, run.name, read_predictions(run.predictions))
-                for run in runs
-                if run.predictions is not None
-            )
+            found = join(known)
         except SpecError as error:
             self.notes.append(f"no intervals on {data}: {error.diagnostics[0].message}")
             return None
@@ -202,6 +206,15 @@ class Findings:
                 "not all runs have them"
             )
         return found
+
+    def _answers_of(self, run: Result) -> Answers | None:
+        if run.predictions is None or not run.predictions.is_file():
+            return None
+        try:
+            return self._answers(run.predictions)
+        except SpecError as error:
+            self.notes.append(f"{run.name} has no interval: {error.diagnostics[0].message}")
+            return None
 
 
 def _differ(runs: Sequence[Result]) -> bool:

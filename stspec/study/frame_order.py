@@ -68,7 +68,7 @@ def compare_orders(
     Raises:
         SpecError: if they are not of the same videos, or scipy is missing.
     """
-    joined = join((name, name, each) for name, each in (("given", given), *others.items()))
+    joined = join((name, name, each.answers) for name, each in (("given", given), *others.items()))
     drawn = resample(joined.right, draws=draws, key="frame order")
     effects = []
     for row, (name, each) in enumerate(others.items(), 1):

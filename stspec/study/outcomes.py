@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.evaluate.metrics import hot
-from stspec.evaluate.predictions import Predictions
+from stspec.evaluate.predictions import Answers
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -56,18 +56,15 @@ class Outcomes:
         return np.divide(hits, counts, out=np.full_like(hits, np.nan), where=counts > 0)
 
 
-def join(found: Iterable[tuple[str, str, Predictions]]) -> Outcomes:
+def join(found: Iterable[tuple[str, str, Answers]]) -> Outcomes:
     """Return what runs have right, on the videos that all of them have.
 
-    Predictions are taken one at a time, so that those of hundreds of runs need not fit into
-    memory together.
-
     Args:
-        found: key, name and predictions of each run.
+        found: key, name and answers of each run.
 
     Raises:
         SpecError: `other-videos` if their classes differ, or they have no video in common, or
-            say different labels of one; also if scores are not finite or labels are missing.
+            say different labels of one.
     """
     joint: _Joint | None = None
     for key, name, each in found:
@@ -80,15 +77,14 @@ def join(found: Iterable[tuple[str, str, Predictions]]) -> Outcomes:
 class _Joint:
     """Outcomes that are being gathered; the first run's videos are the measure of the others'."""
 
-    def __init__(self, name: str, first: Predictions) -> None:
+    def __init__(self, name: str, first: Answers) -> None:
         self.name, self.first = name, first
         self.truth = hot(first.labels, len(first.classes))
         self.labels = dict(zip(first.ids, map(frozenset, first.labels), strict=True))
         self.keys: list[str] = []
         self.known: list[tuple[tuple[str, ...], Bools]] = []
 
-    def add(self, key: str, name: str, each: Predictions) -> None:
-        each.check()
+    def add(self, key: str, name: str, each: Answers) -> None:
         if each.classes != self.first.classes:
             raise _apart(self.name, name, "their classes differ")
         ids, truth = self.first.ids, self.truth
@@ -97,7 +93,7 @@ class _Joint:
             self._check_labels(name, each)
             ids, truth = each.ids, hot(each.labels, len(each.classes))
         self.keys.append(key)
-        self.known.append((ids, truth[np.arange(len(ids)), each.fused.argmax(axis=1)]))
+        self.known.append((ids, truth[np.arange(len(ids)), each.first]))
 
     def outcomes(self) -> Outcomes:
         first = self.first.ids
@@ -112,7 +108,7 @@ class _Joint:
             tuple(self.keys), ids, self.first.classes, self.truth[at], right, left_out
         )  # fmt: skip
 
-    def _check_labels(self, name: str, each: Predictions) -> None:
+    def _check_labels(self, name: str, each: Answers) -> None:
         for id, numbers in zip(each.ids, each.labels, strict=True):
             if self.labels.setdefault(id, frozenset(numbers)) != frozenset(numbers):
                 raise _apart(self.name, name, f"they say different labels of {id}")

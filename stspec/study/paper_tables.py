@@ -14,8 +14,8 @@ from stspec.study.contribution import Contribution, Definition, contributions
 from stspec.study.figures import FIGURES, make_figure
 from stspec.study.findings import BASELINE, Findings, findings
 from stspec.study.labels import approach, model_name
-from stspec.study.published import published, published_names
-from stspec.study.records import Facets, Result
+from stspec.study.published import counterparts, same_model
+from stspec.study.records import Result
 from stspec.study.statistics import Interval
 from stspec.study.tables import Column, Table, Value, without_empty
 from stspec.study.temporality import (
@@ -391,10 +391,13 @@ def _round(gains: ClassGains, options: Options) -> RemovalRound:
 
 
 def _vmz(found: Findings, options: Options) -> Table:
+    # Most of these convolutions halve time with space: told where there is a choice alone.
+    ways = {(f.policy, f.temporal_pooling) for f in found.cells}
+    several = {policy for policy, pooled in ways if (policy, not pooled) in ways}
     rows: list[tuple[tuple[Value, ...], str, float]] = []
     for f, runs in found.cells.items():
         clip = runs[0].extra.get("clip_top1")
-        key = (f.data, approach(f), f.backbone)
+        key = (f.data, approach(f) if f.policy in several else f.policy, f.backbone)
         if isinstance(clip, float):
             rows.append((key, f"clip level, {f.frames} frames", clip))
         rows.append((key, f"{f.frames} frames", found.top1(f)))
@@ -410,25 +413,14 @@ def _published(found: Findings, options: Options) -> Table:
         Column("yours", "yours", "share"), Column("difference", "yours less published", "points"),
         _SEEDS, Column("source", "source"),
     )  # fmt: skip
-    known: dict[Facets, list[tuple[str, float]]] = {}
-    for name in published_names():
-        for each in published(name):
-            if each.top1 is not None:
-                known.setdefault(_same(each.facets), []).append((name, each.top1))
     rows = [
         (f.data, model_name(f), f.frames, printed, found.top1(f), found.top1(f) - printed,
          len(found.cells[f]), name)
         for f in found.cells
-        for name, printed in known.get(_same(f), ())
+        for name, printed in counterparts().get(same_model(f), ())
     ]  # fmt: skip
     notes = () if rows else ("none: no paper's table has a model of these on data of these names",)
     return _made("published", "Published, and yours", columns, rows, found, *notes)
-
-
-def _same(facets: Facets) -> Facets:
-    """Return what a model and a paper's share, however frames are drawn and data are spelt."""
-    data = facets.data.lower().replace("-", "_")
-    return replace(facets, data=data, sampling="")
 
 
 def _comparison(found: Findings, options: Options) -> Table:

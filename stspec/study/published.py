@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -76,15 +76,38 @@ def open_published(name: str) -> Published:
         rows = list(csv.DictReader(file))
     data = about["data"]
     assert isinstance(data, dict)
-    results = tuple(_result(name, str(about["sampling"]), row, data[row["data"]]) for row in rows)
+    sampling = str(about["sampling"])
+    # Whether policies say by themselves if time is pooled, so that models' names need not.
+    implied = about.get("implied_pooling") is True
+    results = tuple(_result(name, sampling, row, data[row["data"]], implied) for row in rows)
     return Published(name, **told, notes=tuple(map(str, notes)), results=results)
+
+
+def same_model(facets: Facets) -> Facets:
+    """Return what a model and a paper's share, however frames are drawn and data are spelt."""
+    data = facets.data.lower().replace("-", "_")
+    return replace(facets, data=data, sampling="")
+
+
+@lru_cache(maxsize=1)
+def counterparts() -> Mapping[Facets, tuple[tuple[str, float], ...]]:
+    """Return all published top-1 accuracies, with their tables' names, by `same_model`."""
+    found: dict[Facets, tuple[tuple[str, float], ...]] = {}
+    for name in published_names():
+        for each in published(name):
+            if each.top1 is not None:
+                place = same_model(each.facets)
+                found[place] = (*found.get(place, ()), (name, each.top1))
+    return found
 
 
 def _folder() -> Path:
     return data_root() / "specs" / "published"
 
 
-def _result(table: str, sampling: str, row: Mapping[str, str], data: Plain) -> Result:
+def _result(
+    table: str, sampling: str, row: Mapping[str, str], data: Plain, implied: bool
+) -> Result:
     facets = Facets(
         data=row["data"],
         backbone=row["backbone"],
@@ -94,7 +117,8 @@ def _result(table: str, sampling: str, row: Mapping[str, str], data: Plain) -> R
         sampling=sampling,
         head=row.get("head", ""),
     )
-    name = f"{facets.data}/{model_name(facets)}-f{facets.frames}"
+    named = replace(facets, temporal_pooling=False) if implied else facets
+    name = f"{facets.data}/{model_name(named)}-f{facets.frames}"
     key = hashlib.sha256(f"{table}/{name}".encode()).hexdigest()[:16]
     settings: dict[str, Plain] = {
         "data": facets.data,

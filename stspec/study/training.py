@@ -19,6 +19,7 @@ from stspec.study.worker import Task
 
 if TYPE_CHECKING:
     from stspec.evaluate.metrics import Metrics
+    from stspec.network import Network
 
 BATCH = 8
 """Clips at once when it is tested. Part of the protocol: rounding depends on it."""
@@ -36,7 +37,8 @@ class PlannedTraining:
         with _logged(task.store.log(task.run.key)):
             self._train(task)
             metrics = _test(task)
-        return _result(task.run, metrics, time.monotonic() - began)
+            latency = _latency(self.plan.network(task.run), task.work.device)
+        return _result(task.run, metrics, time.monotonic() - began, latency)
 
     def _train(self, task: Task) -> None:
         from stspec.runs.directory import is_run
@@ -91,8 +93,22 @@ def _test(task: Task) -> Metrics | None:
     return found.metrics()
 
 
-def _result(run: PlannedRun, metrics: Metrics | None, seconds: float) -> Result:
+def _latency(network: Network, device: str | None) -> float | None:
+    """Return the milliseconds that a clip by itself takes on the run's device; None if unknown."""
+    from stspec.bench import least_latency
+
+    try:
+        return round(1e3 * least_latency(network, device), 3)
+    except SpecError:
+        return None
+
+
+def _result(
+    run: PlannedRun, metrics: Metrics | None, seconds: float, latency: float | None
+) -> Result:
     extra: dict[str, Plain] = {"seconds": round(seconds, 1)}
+    if latency is not None:
+        extra |= {"latency_ms": latency}
     if metrics is not None:
         extra |= {"videos": metrics.count}
     if metrics is not None and metrics.mean_ap is not None:

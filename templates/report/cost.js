@@ -60,12 +60,13 @@ function scatter(numbers, best, cost, accuracy, paint) {
 function ticks(values) {
   // Round values of a logarithmic axis: as many as there is room for.
   const low = Math.min(...values), high = Math.max(...values);
-  const steps = high / low > 30 ? [1, 3] : [1, 2, 5];
+  const spread = high / low;
+  const steps = spread > 30 ? [1, 3] : spread > 3 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   const found = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
     for (const step of steps) found.push(step * 10 ** power);
   }
-  return found.map((value) => Number(value.toPrecision(1)));
+  return found.map((value) => Number(value.toPrecision(2)));
 }
 
 function costPlot(figure, name) {
@@ -126,20 +127,27 @@ function mark(symbol, colour, open) {
   return svg;
 }
 
+function keyEntries(rows) {
+  const entry = (...parts) => element("span", {}, ...parts);
+  const soft = "var(--soft)";
+  const of = (names, field) => names.filter((name) => rows.some((row) => row[field] === name));
+  const several = (field) => new Set(rows.map((row) => row[field])).size > 1;
+  const kinds = of(backbones, "backbone");
+  return [
+    ...of(policies, "policy").map((name) =>
+      entry(mark("circle", `var(--c${policies.indexOf(name) % 8})`, false), name)),
+    ...(kinds.length > 1 ? kinds.map((name) => entry(mark(symbolOf(name), soft, false), name)) : []),
+    ...(several("tp") ? [entry(mark("circle", soft, false), "temporal pooling"),
+      entry(mark("circle", soft, true), "none")] : []),
+    ...(several("frames") ? [entry("larger: more frames")] : []),
+    ...(several("published") ? [entry("paler: published")] : []),
+  ];
+}
+
 function key() {
   const place = find("#key");
   place.hidden = false;
-  const entry = (...parts) => element("span", {}, ...parts);
-  const soft = "var(--soft)";
-  place.append(
-    ...policies.map((name, i) => entry(mark("circle", `var(--c${i % 8})`, false), name)),
-    ...(backbones.length > 1 ? backbones.map((name) => entry(mark(symbolOf(name), soft, false), name)) : []),
-    ...(data.pooled.length > 1 ? [entry(mark("circle", soft, false), "temporal pooling"),
-      entry(mark("circle", soft, true), "none")] : []),
-    ...(data.lengths.length > 1 ? [entry("larger: more frames")] : []),
-    ...(data.mixed ? [entry("paler: published")] : []),
-    entry("line: Pareto front"),
-  );
+  place.append(...keyEntries(runs), element("span", {}, "line: Pareto front"));
 }
 
 function startCost() {

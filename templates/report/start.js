@@ -1,4 +1,5 @@
 startTable();
 startCost();
+startGains();
 startClasses();
 startRuns();

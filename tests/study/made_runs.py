@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import numpy as np
 from stspec.evaluate.predictions import Predictions, write_predictions
 from stspec.evaluate.views import Views
 from stspec.source.nodes import Plain
-from stspec.study.records import Facets, Result
+from stspec.study.lease import Leases, this_process
+from stspec.study.records import Facets, PlannedRun, Result
+from stspec.study.store import Store
 
 POLICIES = {"tsn": 0.0, "i3d": 0.12, "tam": 0.2}
 """By how much the share of videos that are right rises."""
@@ -44,6 +46,7 @@ class Made:
     steps: int = 4
     """Of an epoch."""
     latency: bool = False
+    spec: str = SPEC
 
     def results(self, folder: Path) -> list[Result]:
         """Make all runs in a folder, and return their results."""
@@ -54,6 +57,21 @@ class Made:
             self._result(folder / f"{number:016x}", Facets(a, b, c, d, e), seed, number)
             for number, (a, b, c, d, e, seed) in enumerate(every)
         ]
+
+    def planned(self, store: Store, runs: Sequence[PlannedRun]) -> None:
+        """Make planned runs of a store, finished as if they had been trained."""
+        leases = Leases(store.leases, this_process(1.0))
+        for number, run in enumerate(runs):
+            lease = leases.claim(run.key, None)
+            assert lease is not None
+            made = self._result(store.begin(lease), run.facets, run.seed, number)
+            named = replace(
+                made, key=run.key, name=run.name, settings=run.settings, params=run.params,
+                macs=run.macs, folder=None,
+            )  # fmt: skip
+            assert made.folder is not None
+            assert store.finish(lease, made.folder, named)
+            lease.release()
 
     def _result(self, folder: Path, facets: Facets, seed: int, number: int) -> Result:
         pooling = "-tp" if facets.temporal_pooling else ""
@@ -76,7 +94,7 @@ class Made:
         )  # fmt: skip
 
     def _write(self, folder: Path, facets: Facets, name: str, seed: int) -> None:
-        spec = SPEC.format(
+        spec = self.spec.format(
             name=name, backbone=facets.backbone, policy=facets.policy, frames=facets.frames,
             pooling=facets.temporal_pooling, classes=len(self.classes),
         )  # fmt: skip

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import typer
 
-from stspec.cli.study import compare, export, order, plan, run, status, work
+from stspec.cli.study import compare, export, order, plan, report, run, status, work
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan.plan,
     "order": order.order,
     "run": run.run,
     "status": status.status,
+    "report": report.report,
     "export": export.export,
     "compare": compare.compare,
     "work": work.work,

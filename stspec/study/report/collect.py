@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from stspec.diagnostics import SpecError
+from stspec.evaluate.predictions import Answers, read_answers
+from stspec.study.contribution import Definition
+from stspec.study.findings import BASELINE, Findings
 from stspec.study.records import Result
-from stspec.study.report.confusions import Outcome, read_outcome
+from stspec.study.report.confusions import Outcome, outcome
 from stspec.study.report.details import read_detail
+from stspec.study.report.gains import gains
 from stspec.study.report.page import Subject
+from stspec.study.standing import Row
 
 Say = Callable[[str], None]
 
@@ -17,9 +24,11 @@ def collect(
     title: str,
     results: Sequence[Result],
     *,
-    planned: int = 0,
+    plan: Sequence[Row] = (),
     about: str = "",
     notes: Sequence[str] = (),
+    baseline: str = BASELINE,
+    definition: Definition = "table",
     say: Say | None = None,
 ) -> Subject:
     """Return what a page tells of results.
@@ -27,24 +36,49 @@ def collect(
     Args:
         title: of the page.
         results: one's own and published ones, in the order in which they are listed.
-        planned: how many runs the study has, if that is known.
+        plan: how all runs of the study stand, if that is known.
         about: a sentence about the study.
         notes: for the foot of the page.
+        baseline: the policy that spatial contribution and temporal improvement are measured by.
+        definition: of these two.
         say: is told, in one line, what could not be read.
     """
-    outcomes = tuple(_outcome(each, say) for each in results)
+    read = _Reader()
+    outcomes = tuple(_outcome(each, read, say) for each in results)
+    sides = [
+        (Findings([each for each in results if each.source == source], read=read), published)
+        for source, published in (("yours", False), ("published", True))
+    ]
     return Subject(
-        title, tuple(results), tuple(map(read_detail, results)), outcomes, planned,
-        about, tuple(notes),
+        title, tuple(results), tuple(map(read_detail, results)), outcomes,
+        gains(sides, baseline, definition), tuple(plan), about, tuple(notes),
     )  # fmt: skip
 
 
-def _outcome(result: Result, say: Say | None) -> Outcome | None:
+@dataclass
+class _Reader:
+    """Reads each file of predictions once."""
+
+    known: dict[Path, Answers | SpecError] = field(default_factory=dict)
+
+    def __call__(self, path: Path) -> Answers:
+        if path not in self.known:
+            try:
+                self.known[path] = read_answers(path)
+            except SpecError as error:
+                self.known[path] = error
+        found = self.known[path]
+        if isinstance(found, SpecError):
+            raise found
+        return found
+
+
+def _outcome(result: Result, read: _Reader, say: Say | None) -> Outcome | None:
     path = result.predictions
     if path is None or not path.is_file():
         return None
     try:
-        return read_outcome(path)
+        return outcome(read(path))
     except SpecError as error:
         if say is not None:
             say(f"{result.name}: {error.diagnostics[0].message}; its classes are left out")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stspec.study.report.encode import varints
@@ -12,6 +11,8 @@ from stspec.study.report.encode import varints
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from stspec.evaluate.predictions import Answers
 
     Ints = NDArray[np.int64]
 
@@ -21,24 +22,43 @@ ROOM = 1_600_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run's videos by label and first class."""
+    """A run's videos by label and first class: those of the confusion's cells that are not 0."""
 
     classes: tuple[str, ...]
-    confusion: Ints
-    """(K, K): row the label, column the first class."""
+    cells: Ints
+    """Their places in rising order, label times K plus first class."""
+    often: Ints
+    """How many videos each holds."""
+
+    @property
+    def counts(self) -> list[int]:
+        """Return how many videos bear each class."""
+        return self._sums(self.cells // len(self.classes), self.often)
+
+    @property
+    def correct(self) -> list[int]:
+        """Return how many videos of each class are right."""
+        labels, first = self.cells // len(self.classes), self.cells % len(self.classes)
+        right = labels == first
+        return self._sums(labels[right], self.often[right])
+
+    def _sums(self, at: Ints, often: Ints) -> list[int]:
+        import numpy as np
+
+        found = np.zeros(len(self.classes), dtype=np.int64)
+        np.add.at(found, at, often)
+        return [int(each) for each in found]
 
 
-def read_outcome(path: Path) -> Outcome | None:
-    """Return the outcome of a file of predictions; None where videos bear several labels.
+def outcome(answers: Answers) -> Outcome | None:
+    """Return the outcome of a run; None where videos bear several labels."""
+    import numpy as np
 
-    Raises:
-        SpecError: if the file is damaged, or has no labels.
-    """
-    from stspec.evaluate.predictions import read_predictions
-
-    found = read_predictions(path)
-    confusion = found.metrics().confusion
-    return None if confusion is None else Outcome(found.classes, confusion)
+    if answers.multi_label or not answers.ids:
+        return None
+    labels = np.fromiter((each[0] for each in answers.labels), np.int64, len(answers.labels))
+    cells, often = np.unique(labels * len(answers.classes) + answers.first, return_counts=True)
+    return Outcome(answers.classes, cells, often)
 
 
 def outcomes_block(outcomes: Sequence[Outcome | None]) -> tuple[dict[str, Any], bytes]:
@@ -58,11 +78,9 @@ def outcomes_block(outcomes: Sequence[Outcome | None]) -> tuple[dict[str, Any], 
         if outcome is None or place is None:
             runs.append(None)
             continue
-        confusion = outcome.confusion
-        counts = tuple(confusion.sum(axis=1).tolist())
-        number = sets.setdefault((outcome.classes, counts), len(sets))
-        right = confusion.diagonal().tolist()
-        runs.append({"set": number, "correct": right, "cells": place[:2], "left": place[2]})
+        number = sets.setdefault((outcome.classes, tuple(outcome.counts)), len(sets))
+        told = {"set": number, "correct": outcome.correct}
+        runs.append(told | {"cells": place[:2], "left": place[2]})
     named = [{"classes": list(classes), "counts": list(counts)} for classes, counts in sets]
     return {"sets": named, "runs": runs}, cells
 
@@ -70,24 +88,20 @@ def outcomes_block(outcomes: Sequence[Outcome | None]) -> tuple[dict[str, Any], 
 def _all_cells(
     outcomes: Sequence[Outcome | None], least: int
 ) -> tuple[list[tuple[int, int, int] | None], bytes]:
-    """Return offset, number and those left out of each run's cells, and the bytes of all."""
+    """Return offset, number and those left out of each run's cells, and the bytes of all.
+
+    Cells of fewer videos than `least` are left out.
+    """
+    import numpy as np
+
     found = bytearray()
     places: list[tuple[int, int, int] | None] = []
     for outcome in outcomes:
         if outcome is None:
             places.append(None)
             continue
-        steps, counts, left = _cells(outcome.confusion, least)
-        places.append((len(found), len(steps), left))
-        found += varints(steps) + varints(counts)
+        kept = outcome.often >= least
+        cells, often = outcome.cells[kept], outcome.often[kept]
+        places.append((len(found), len(cells), len(outcome.cells) - len(cells)))
+        found += varints(np.diff(cells, prepend=0)) + varints(often)
     return places, bytes(found)
-
-
-def _cells(confusion: Ints, least: int) -> tuple[list[int], list[int], int]:
-    """Return the steps between cells of at least so many videos, their counts, and the rest."""
-    import numpy as np
-
-    flat = confusion.ravel()
-    kept = np.flatnonzero(flat >= least)
-    left = int(np.count_nonzero(flat)) - len(kept)
-    return np.diff(kept, prepend=0).tolist(), flat[kept].tolist(), left

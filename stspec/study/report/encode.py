@@ -6,8 +6,10 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
@@ -36,12 +38,14 @@ def script_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def varints(numbers: Iterable[int]) -> bytes:
+def varints(numbers: ArrayLike) -> bytes:
     """Return non-negative numbers as bytes of seven bits each, the lowest first (LEB128)."""
-    found = bytearray()
-    for number in numbers:
-        while number > 127:
-            found.append(number & 127 | 128)
-            number >>= 7
-        found.append(number)
-    return bytes(found)
+    import numpy as np
+
+    given = np.asarray(numbers, dtype=np.int64)
+    parts = given[:, None] >> np.arange(0, 63, 7)  # (numbers, parts): what is left at each
+    more = parts[:, 1:] > 0
+    last = np.zeros((len(given), 1), dtype=np.bool_)
+    coded = (parts & 127) | (np.concatenate([more, last], axis=1) * 128)
+    kept = np.concatenate([~last, more], axis=1)
+    return bytes(coded[kept].astype(np.uint8))

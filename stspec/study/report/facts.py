@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
-from stspec.study.records import Result
+from stspec.study.records import PlannedRun, Result
 from stspec.study.report.details import Detail
-from stspec.study.report.rows import DASH, ordered, place, pooling
+from stspec.study.report.rows import DASH, ordered, pooling
+from stspec.study.standing import STATES, Row, State
 
 MOST = 6
 """Values that are named; of more the rest are counted."""
@@ -31,6 +33,8 @@ class Group:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    open: bool = False
+    """Whether it is shown without being asked for."""
 
 
 def lead(results: Sequence[Result], planned: int, about: str) -> str:
@@ -48,10 +52,13 @@ def lead(results: Sequence[Result], planned: int, about: str) -> str:
     return f"{about.rstrip('.')}. {told}" if about else told
 
 
-def facts(results: Sequence[Result], details: Sequence[Detail | None]) -> list[Fact]:
+def facts(
+    results: Sequence[Result], details: Sequence[Detail | None], plan: Sequence[Row]
+) -> list[Fact]:
     """Return what the models differ in, and what they share."""
     facets = [each.facets for each in results]
     every: list[tuple[str, Iterable[Any]]] = [
+        ("Runs", [standing(plan)] if plan else []),
         ("Data", (each.data for each in facets)),
         ("Policies", (each.policy for each in facets)),
         ("Backbones", (each.backbone for each in facets)),
@@ -67,6 +74,20 @@ def facts(results: Sequence[Result], details: Sequence[Detail | None]) -> list[F
     ]
     named = [Fact(term, _list(ordered(values))) for term, values in every]
     return [fact for fact in named if fact.text]
+
+
+def standing(plan: Sequence[Row]) -> str:
+    """Return how many runs of a plan are in which state."""
+    found = Counter(each.state for each in plan)
+    others = [f"{found[state]:,} {_STATES[state]}" for state in STATES[1:] if found[state]]
+    return ", ".join([f"{found['finished']:,} of {len(plan):,} finished", *others])
+
+
+_STATES: dict[State, str] = {
+    "finished": "finished", "running": "under way", "ready": "to do",
+    "waiting": "waiting for the run that they start from", "failed": "failed",
+    "blocked": "held up by a run that failed",
+}  # fmt: skip
 
 
 def cautions(results: Sequence[Result]) -> list[str]:
@@ -85,10 +106,35 @@ def cautions(results: Sequence[Result]) -> list[str]:
     return found
 
 
-def protocol(results: Sequence[Result], details: Sequence[Detail | None]) -> list[Group]:
-    """Return recipes, data and machines in full, each with the number of runs that it was of."""
+def protocol(
+    results: Sequence[Result], details: Sequence[Detail | None], plan: Sequence[Row]
+) -> list[Group]:
+    """Return what is missing, and recipes, data, machines and keys in full."""
     known = [each for each in details if each is not None]
-    return [_recipes(known), _data(known), _machines(known), _hashes(results)]
+    keys = _plan_keys(plan) if plan else _keys(results)
+    return [_missing(plan), _recipes(known), _data(known), _machines(known), keys]
+
+
+def _missing(plan: Sequence[Row]) -> Group:
+    names = {each.run.key: each.run.name for each in plan}
+    rows = tuple(
+        (each.run.name, _STATES[each.state], _why(each, names))
+        for each in plan
+        if each.state != "finished"
+    )
+    few = 0 < len(rows) <= MOST
+    columns = ("Run", "state", "why")
+    return Group("Runs without a result", "What was planned and is not here.", columns, rows, few)
+
+
+def _why(row: Row, names: Mapping[str, str]) -> str:
+    if row.behind is not None:
+        return f"{names.get(row.behind, row.behind)} failed"
+    if row.failure is not None:
+        return row.failure.reason
+    if row.state == "waiting" and row.run.after is not None:
+        return f"starts from {names.get(row.run.after, row.run.after)}"
+    return DASH
 
 
 def _seeds(yours: Sequence[Result]) -> str:
@@ -108,7 +154,7 @@ def _but_seed(result: Result) -> tuple[Any, ...]:
     settings = tuple(
         (path, str(value)) for path, value in result.settings.items() if path != "seed"
     )
-    return (*place(result.facets), settings)
+    return (result.facets, settings)
 
 
 def _recipes(details: Sequence[Detail]) -> Group:
@@ -155,10 +201,29 @@ def _machines(details: Sequence[Detail]) -> Group:
     return Group("Programs and machines", caption, columns, rows)
 
 
-def _hashes(results: Sequence[Result]) -> Group:
+def _keys(results: Sequence[Result]) -> Group:
     rows = tuple((each.name, each.key) for each in results if each.source == "yours")
-    caption = "A run's key is of its math, first weights, recipe, data and seed."
-    return Group("Keys of the runs", caption, ("Run", "key"), rows)
+    return Group("Keys of the runs", _ABOUT_KEYS, ("Run", "key"), rows)
+
+
+def _plan_keys(plan: Sequence[Row]) -> Group:
+    names = {each.run.key: each.run.name for each in plan}
+    rows = tuple(
+        (
+            each.run.name, each.run.key, each.run.spec, each.run.recipe, each.run.data,
+            str(each.run.seed), names.get(each.run.after or "") or _weights(each.run),
+        )
+        for each in plan
+    )  # fmt: skip
+    columns = ("Run", "key", "spec", "recipe", "data", "seed", "starts from")
+    return Group("The plan, with the keys of its runs", _ABOUT_KEYS, columns, rows)
+
+
+_ABOUT_KEYS = "A run's key is of its math, first weights, recipe, data and seed."
+
+
+def _weights(run: PlannedRun) -> str:
+    return PurePath(run.weights).name if run.weights else "scratch"
 
 
 def _digest(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from stspec.study.report.confusions import Outcome, outcomes_block
 from stspec.study.report.details import Detail, details_block
 from stspec.study.report.encode import as_json, packed, packed_json, script_hash
 from stspec.study.report.facts import Group, cautions, facts, lead, protocol
+from stspec.study.report.gains import Gains, contribution_rows, gains_block
 from stspec.study.report.plots import plotly_packed, plotly_source
 from stspec.study.report.rows import (
     Column,
@@ -30,18 +31,23 @@ from stspec.study.report.rows import (
     series,
     share,
 )
+from stspec.study.standing import Row
 
-SCRIPTS = ("core", "table", "cost", "run", "classes", "start")
+SCRIPTS = ("core", "table", "cost", "gains", "run", "classes", "start")
 _SECTIONS = (
     {"id": "how", "title": "What was compared"},
     {"id": "models", "title": "Models"},
+    {"id": "gains", "title": "Gains"},
     {"id": "classes", "title": "Classes"},
     {"id": "run", "title": "One model"},
 )
+_NO_GAINS = (
+    "No two models differ in pooling, backbone or length alone, and none differs from the "
+    "baseline in its policy alone."
+)
 _NO_CLASSES = "No predictions on videos were kept, so nothing is known of single classes."
 _NO_LATENCY = (
-    "No latency was measured: `stspec bench MODEL` measures one, and a result that has "
-    "latency_ms (milliseconds a clip) is plotted here."
+    "No latency was measured: `stspec study run` measures that of each model when it is trained."
 )
 
 
@@ -56,8 +62,9 @@ class Subject:
     """Of each result."""
     outcomes: tuple[Outcome | None, ...]
     """Of each result."""
-    planned: int = 0
-    """How many runs the study has; 0 if that is not known."""
+    gains: Gains = field(default_factory=Gains)
+    plan: tuple[Row, ...] = ()
+    """How all runs of the study stand, if that is known."""
     about: str = ""
     notes: tuple[str, ...] = ()
     """Sources of what is published, and what else is to be known."""
@@ -95,15 +102,15 @@ def _context(subject: Subject) -> dict[str, Any]:
     return {
         "title": subject.title,
         "version": __version__,
-        "lead": lead(results, subject.planned, subject.about),
+        "lead": lead(results, len(subject.plan), subject.about),
         "security": _security(script),
         "style": Markup(_asset("style.css")),
         "sections": _SECTIONS,
-        "facts": facts(results, subject.details),
+        "facts": facts(results, subject.details, subject.plan),
         "cautions": cautions(results),
-        "protocol": _groups(protocol(results, subject.details)),
+        "protocol": _groups(protocol(results, subject.details, subject.plan)),
         "rows": _rows(results, shown),
-        "nothing": _nothing(subject.planned),
+        "nothing": _nothing(len(subject.plan)),
         "columns": shown,
         "filters": _filters(results, shown),
         "accuracies": _accuracies(results),
@@ -111,10 +118,17 @@ def _context(subject: Subject) -> dict[str, Any]:
         "missing_costs": [] if any(map(latency, results)) or not results else [_NO_LATENCY],
         "data_sets": _data_sets(results),
         "caption": _caption(results),
+        "kinds": subject.gains.kinds,
+        "contributions": contribution_rows(subject.gains),
+        "contribution_data": subject.gains.data,
+        "contribution_about": subject.gains.about,
+        "gain_notes": subject.gains.notes,
+        "no_gains": _NO_GAINS,
         "has_classes": has_classes,
         "no_classes": _NO_CLASSES,
         "footer": [*subject.notes, _made_by()],
         "data": Markup(as_json(_data(subject, shown))),
+        "gains": Markup(packed_json(gains_block(subject.gains, series(results)))),
         "details": Markup(packed_json(details_block(subject.details))),
         "outcomes": Markup(packed_json(known) if has_classes else ""),
         "confusions": Markup(packed(cells) if has_classes else ""),
@@ -226,7 +240,7 @@ def _data(subject: Subject, shown: Sequence[Column]) -> dict[str, Any]:
         ],
         "settings": settings,
         "data_sets": _data_sets(results),
-        "policies": list(dict.fromkeys(map(name, results))),
+        "policies": list(dict.fromkeys(name(each.facets) for each in results)),
         "backbones": list(dict.fromkeys(each.facets.backbone for each in results)),
         "pooled": ordered(pooling(each.facets) for each in results),
         "lengths": ordered(each.facets.frames for each in results),
@@ -237,7 +251,7 @@ def _data(subject: Subject, shown: Sequence[Column]) -> dict[str, Any]:
                 "name": each.name,
                 "key": each.key,
                 "data": each.facets.data,
-                "policy": name(each),
+                "policy": name(each.facets),
                 "backbone": each.facets.backbone,
                 "tp": each.facets.temporal_pooling,
                 "frames": each.facets.frames,

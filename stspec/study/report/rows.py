@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from stspec.study.published import counterparts, same_model
 from stspec.study.records import Facets, Result
 
 Value = str | int | float | None
@@ -56,43 +58,31 @@ def pooling(facets: Facets) -> str:
     return "pooled" if facets.temporal_pooling else "not pooled"
 
 
-def series(results: Sequence[Result]) -> Callable[[Result], str]:
+def series(results: Sequence[Result]) -> Callable[[Facets], str]:
     """Return what models are told apart by first: the policy where it varies, else the head."""
     for name in ("policy", "head", "backbone", "sampling"):
         if len({getattr(each.facets, name) for each in results}) > 1:
-            return lambda result: str(getattr(result.facets, name))
-    return lambda result: result.facets.policy
+            return partial(_named, name)
+    return partial(_named, "policy")
 
 
-Place = tuple[str, str, str, bool, int, str, str]
+def _named(name: str, facets: Facets) -> str:
+    # Where a head takes the place of a policy it is what is compared.
+    value = facets.head if name == "policy" and facets.policy == "none" else ""
+    return value or str(getattr(facets, name))
 
 
-def place(facets: Facets) -> Place:
-    """Return what a published model and one's own must share to be compared."""
-    return (
-        facets.data, facets.backbone, facets.policy, facets.temporal_pooling, facets.frames,
-        facets.sampling, facets.head,
-    )  # fmt: skip
-
-
-def published_top1(results: Iterable[Result]) -> dict[Place, float]:
-    """Return published top-1 accuracies by place."""
-    return {
-        place(each.facets): each.top1
-        for each in results
-        if each.source == "published" and each.top1 is not None
-    }
+def printed_top1(result: Result) -> float | None:
+    """Return the published top-1 accuracy of the same model on data of the same name, if any."""
+    told = counterparts().get(same_model(result.facets), ())
+    return told[0][1] if told and result.source == "yours" else None
 
 
 def columns(results: Sequence[Result]) -> list[Column]:
     """Return the columns of a table: facets that differ, and figures that are known."""
-    printed = published_top1(results)
-
-    def beside(result: Result) -> float | None:
-        return None if result.source == "published" else printed.get(place(result.facets))
 
     def gain(result: Result) -> float | None:
-        other = beside(result)
+        other = printed_top1(result)
         return None if other is None or result.top1 is None else result.top1 - other
 
     every = [
@@ -108,7 +98,7 @@ def columns(results: Sequence[Result]) -> list[Column]:
         Column("head", "Head", lambda result: result.facets.head, facet=True),
         Column("seed", "Seed", lambda result: result.seed, numeric=True, facet=True),
         Column("top1", "Top-1 %", lambda result: share(result.top1), share_text, numeric=True),
-        Column("published", "Published %", beside, share_text, numeric=True,
+        Column("published", "Published %", printed_top1, share_text, numeric=True,
                help="top-1 accuracy that was published of the same model"),
         Column("gain", "Yours \N{MINUS SIGN} published", gain, points_text, numeric=True,
                help="percentage points of top-1 accuracy"),
