@@ -49,7 +49,7 @@ def data(
         Path,
         typer.Argument(
             metavar="LIST_OR_FOLDER",
-            help="A list of samples, or a folder with a folder per class; for make, where to.",
+            help="A list, a folder with a folder per class, or videos alone; for make, where to.",
         ),
     ],
     output: Annotated[
@@ -98,14 +98,13 @@ def data(
         _make(path, train=train, val=val, frames=frames, size=size, seed=seed, workers=workers)
         return
     from stspec.data.lists.splits import part_folders
-    from stspec.data.manifest import load_manifest
     from stspec.diagnostics import Diagnostic, SpecError, display_path
 
     if parts := part_folders(path):
         message = f"{display_path(path)} is no folder of classes: it has the parts of a data set"
         help = f"name one part: {', '.join(display_path(part) for part in parts)}"
         raise SpecError(Diagnostic("several-parts", message, help=help))
-    manifest = load_manifest(
+    manifest = _manifest(
         path, root=root, classes=classes, kind=kind.value if kind else None, template=template,
         form=form, separator=separator, start=start,
     )  # fmt: skip
@@ -120,6 +119,20 @@ def data(
         _index(manifest, output or path.with_suffix(".jsonl"), every_frame, workers, broken)
     else:
         _extract(manifest, path, output, short_side, quality)
+
+
+def _manifest(path: Path, **how: Any) -> Manifest:
+    """Return the samples of a list or a folder of classes, or bare videos, without labels."""
+    from stspec.api.tested import unlabelled
+    from stspec.data.lists.columns import VIDEO_SUFFIXES
+    from stspec.data.lists.folders import class_folders
+    from stspec.data.manifest import load_manifest
+
+    is_video = path.is_file() and path.name.lower().endswith(VIDEO_SUFFIXES)
+    is_flat = path.is_dir() and not class_folders(path)
+    if (is_video or is_flat) and all(value is None for value in how.values()):
+        return unlabelled(path)
+    return load_manifest(path, **how)
 
 
 def _count(number: int, one: str, more: str) -> str:
@@ -174,9 +187,9 @@ def _extract(
             faults += 1
             _fault(manifest.path(item.sample), item.fault)
     _progress_ends()
-    done = len(manifest) - faults
+    done = _count(len(manifest) - faults, "sample", "samples")
     before = f", {there} were there" if there else ""
-    write(f"wrote {display_path(folder / name)} ({done} samples{before}, {faults} broken)")
+    write(f"wrote {display_path(folder / name)} ({done}{before}, {faults} broken)")
     if faults:
         raise typer.Exit(1)
 

@@ -34,7 +34,15 @@ class DecoderOption(StrEnum):
     TORCHCODEC = "torchcodec"
 
 
+FIXED = (
+    "data", "recipe", "sets", "run", "seed", "weights", "importer", "image", "root", "classes",
+    "kind", "template", "start", "form", "separator", "val_share",
+)  # fmt: skip
+"""Options that make a run what it is: with --resume they would be left unheeded."""
+
+
 def train(
+    context: typer.Context,
     target: Annotated[
         str | None,
         typer.Argument(
@@ -127,15 +135,14 @@ def train(
         raise typer.BadParameter("name a spec to train, or a run to --resume", param_hint="TARGET")
     if target is not None and data is None:
         raise typer.BadParameter("name a list or a folder of videos", param_hint="--data")
+    if resume is not None:
+        _refuse_changes(context)
     from stspec.train import run as running
     from stspec.train.recipe import load_recipe, split_overrides
     from stspec.train.signals import LeftEarly
 
     lists = _lists(root, classes, kind, template, start, form, separator, val_share)
     theirs, ours = split_overrides(sets or ())
-    if resume is not None and (theirs or ours):
-        help = "a run goes on as it was started"
-        raise typer.BadParameter(help, param_hint="--set")
     options: dict[str, Any] = {
         "recipe": load_recipe(recipe, ours),
         "overrides": theirs,
@@ -166,6 +173,14 @@ def train(
 
     if is_first():
         write(_summary(done.folder))
+
+
+def _refuse_changes(context: typer.Context) -> None:
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in FIXED and source is not None and source.name == "COMMANDLINE":
+            message = "a run goes on as it was started"
+            raise typer.BadParameter(message, param_hint=parameter.opts[0])
 
 
 def _summary(folder: Path) -> str:

@@ -80,6 +80,7 @@ def test_mistakes_are_told(
         (["--track", "wandbb"], "did you mean `wandb`"),
         (["--device", "gpu"], "no device `gpu`"),
         (["--resume", str(tmp_path)], "no run in"),
+        (["--resume", str(tmp_path), "--seed", "0"], "--seed: a run goes on as it was started"),
     ):
         given = arguments(tiny, data, tmp_path / "run", *more)
         if "--resume" in more:

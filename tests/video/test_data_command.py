@@ -41,6 +41,14 @@ def test_check_names_what_is_broken(videos: Path, capsys: Out) -> None:
     assert "2 of 4 can be read: 21 frames" in said
 
 
+def test_bare_videos_need_no_list(videos: Path, tmp_path: Path, capsys: Out) -> None:
+    videos.unlink()
+    assert main(["data", "check", str(tmp_path)]) == 1
+    assert "2 of 3 can be read: 21 frames" in capsys.readouterr().out
+    assert main(["data", "index", str(tmp_path / "c.avi")]) == 0
+    assert [row["frames"] for row in saved(tmp_path / "c.jsonl")] == [9]
+
+
 def test_index_says_what_is_there(videos: Path, capsys: Out) -> None:
     assert main(["data", "index", str(videos)]) == 0
     rows = saved(videos.with_suffix(".jsonl"))
