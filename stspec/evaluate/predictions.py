@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.evaluate.fuse import By, Exact, Fuse, Scores, fuse
-from stspec.evaluate.metrics import Metrics, measure
+from stspec.evaluate.metrics import Metrics, hot, measure
 from stspec.evaluate.views import Views
 from stspec.output import write_bytes
 
@@ -103,6 +103,19 @@ class Predictions:
         """
         alone = (self.logits[:, view : view + 1] for view in range(self.views.count))
         return [self._measure(fuse(each, multi_label=self.multi_label)) for each in alone]
+
+    @property
+    def clip_top1(self) -> float | None:
+        """Return the mean top-1 accuracy of the views, each taken alone; None without videos.
+
+        It is that of `view_metrics`, in less time.
+        """
+        if not self.ids:
+            return None
+        self.check()
+        truth = hot(self.labels, len(self.classes))
+        first = self.logits.argmax(axis=2)
+        return float(np.take_along_axis(truth, first, axis=1).mean())
 
     def _measure(self, scores: Exact) -> Metrics:
         self.check()

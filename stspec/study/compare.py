@@ -77,7 +77,9 @@ class Versus:
         return told
 
 
-def versus(a: str, b: str, source: str | None = None, *, draws: int = DRAWS) -> Versus:
+def versus(
+    a: str, b: str, source: str | None = None, *, study: str | None = None, draws: int = DRAWS
+) -> Versus:
     """Compare two runs, files of predictions, or choices.
 
     Args:
@@ -86,6 +88,7 @@ def versus(a: str, b: str, source: str | None = None, *, draws: int = DRAWS) -> 
         b: another; of facets, each model of a meets that of b which is equal in all facets that
             are not named on both sides.
         source: a store's folder, or ``published:NAME``.
+        study: of the store, if it is to be looked up in that one alone.
         draws: resamples of the intervals.
 
     Returns:
@@ -94,7 +97,7 @@ def versus(a: str, b: str, source: str | None = None, *, draws: int = DRAWS) -> 
     Raises:
         SpecError: if one of them is not there, or they cannot be compared.
     """
-    known = None if source is None else results_of(source)
+    known = None if source is None else results_of(source, study)
     left, right = _side(a, known, source), _side(b, known, source)
     if len(left) == len(right) == 1:
         return _single(left[0], right[0], draws)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
+from stspec.source import Plain
 from stspec.study.contribution import Contribution, Definition, contributions
 from stspec.study.figures import FIGURES, make_figure
 from stspec.study.findings import BASELINE, Findings, findings
 from stspec.study.labels import approach, model_name
+from stspec.study.protocol import TOLD, data_of, protocol_of
 from stspec.study.published import counterparts, same_model
 from stspec.study.records import Result
 from stspec.study.statistics import Interval
@@ -183,26 +185,25 @@ def _data(found: Findings, options: Options) -> Table:
     for data in found.data:
         runs = [run for f, cell in found.cells.items() if f.data == data for run in cell]
         joined = found.outcomes(data)
-        videos: Value = _first(runs, "videos") or (len(joined.ids) if joined else None)
-        classes = _first(runs, "classes") or (len(joined.classes) if joined else None)
-        rows.append((data, classes, _first(runs, "train_videos"), videos, len(runs)))
+        told = [data_of(run) for run in runs]
+        videos = _first(told, "videos") or (len(joined.ids) if joined else None)
+        classes = _first(told, "classes") or (len(joined.classes) if joined else None)
+        rows.append((data, classes, _first(told, "train_videos"), videos, len(runs)))
     return _made("table2", "Data sets", columns, rows, found)
 
 
-def _first(runs: Sequence[Result], name: str) -> Value:
-    return next((_plain(run.extra[name]) for run in runs if name in run.extra), None)
-
-
-_PROTOCOL = ("epochs", "batch", "schedule", "sync_bn", "recipe")
+def _first(told: Sequence[Mapping[str, Plain]], name: str) -> Value:
+    return next((_plain(each[name]) for each in told if name in each), None)
 
 
 def _protocol(found: Findings, options: Options) -> Table:
-    columns = (_DATA, _FRAMES, *(Column(name, name.replace("_", " ")) for name in _PROTOCOL))
+    columns = (_DATA, _FRAMES, *(Column(name, name.replace("_", " ")) for name in TOLD))
     columns = (*columns, Column("runs", "runs", "count"))
     counts: dict[tuple[Value, ...], int] = {}
     for facets, runs in found.cells.items():
         for run in runs:
-            how = tuple(_plain(run.extra.get(name)) for name in _PROTOCOL)
+            told = protocol_of(run)
+            how = tuple(_plain(told.get(name)) for name in TOLD)
             row = (facets.data, facets.frames, *how)
             counts[row] = counts.get(row, 0) + 1
     rows = [(*row, count) for row, count in counts.items()]

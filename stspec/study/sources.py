@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.evaluate.predictions import read_predictions
+from stspec.study.plan import read_plan
 from stspec.study.published import PREFIX, published
 from stspec.study.records import Facets, Result
 from stspec.study.store import open_store
@@ -17,15 +19,28 @@ _SHORTEST = 4
 """Digits of a key that may stand for all of it."""
 
 
-def results_of(source: str) -> list[Result]:
+def results_of(source: str, study: str | None = None) -> list[Result]:
     """Return the results of a store's folder, or of `published:NAME`.
 
+    Args:
+        source: the store's folder, or ``published:NAME``.
+        study: of this study of the store alone, in its order; all by default, by their names.
+
     Raises:
-        SpecError: if there is no such store or table.
+        SpecError: if there is no such store, table or study.
     """
     if source.startswith(PREFIX):
         return published(source.removeprefix(PREFIX))
-    return open_store(Path(source)).results()
+    store = open_store(Path(source))
+    if study is not None:
+        return store.results(read_plan(store.root / "plans" / f"{study}.json").runs)
+    return sorted(store.results(), key=_by_name)
+
+
+def _by_name(result: Result) -> list[tuple[int, str]]:
+    """Order names as people do: f8 before f16."""
+    parts = re.split(r"(\d+)", result.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def select(results: Sequence[Result], text: str) -> list[Result]:

@@ -18,7 +18,7 @@ from stspec.study.records import PlannedRun, Result
 from stspec.study.worker import Task
 
 if TYPE_CHECKING:
-    from stspec.evaluate.metrics import Metrics
+    from stspec.evaluate.predictions import Predictions
     from stspec.network import Network
 
 BATCH = 8
@@ -36,9 +36,9 @@ class PlannedTraining:
         began = time.monotonic() - _before(task.folder)
         with _logged(task.store.log(task.run.key)):
             self._train(task)
-            metrics = _test(task)
+            tested = _test(task)
             latency = _latency(self.plan.network(task.run), task.work.device)
-        return _result(task.run, metrics, time.monotonic() - began, latency)
+        return _result(task.run, tested, time.monotonic() - began, latency)
 
     def _train(self, task: Task) -> None:
         from stspec.runs.directory import is_run
@@ -73,8 +73,8 @@ _USELESS = frozenset({"damaged-run", "no-checkpoint", "no-run", "other-format", 
 """What is wrong with the folder of a run that cannot go on: it is trained from the start."""
 
 
-def _test(task: Task) -> Metrics | None:
-    """Write the predictions on the validation videos; return their metrics, None without any."""
+def _test(task: Task) -> Predictions | None:
+    """Write the predictions on the validation videos and return them; None without any."""
     from stspec.api.videos import evaluate
     from stspec.evaluate.predictions import write_predictions
 
@@ -90,7 +90,7 @@ def _test(task: Task) -> Metrics | None:
     # Where the run lies while it is under way is nobody's business later on.
     about = {**found.about, "weights": "weights.safetensors"}
     write_predictions(task.folder / "predictions.npz", replace(found, about=about))
-    return found.metrics()
+    return found
 
 
 def _latency(network: Network, device: str | None) -> float | None:
@@ -104,13 +104,16 @@ def _latency(network: Network, device: str | None) -> float | None:
 
 
 def _result(
-    run: PlannedRun, metrics: Metrics | None, seconds: float, latency: float | None
+    run: PlannedRun, tested: Predictions | None, seconds: float, latency: float | None
 ) -> Result:
+    metrics = None if tested is None else tested.metrics()
     extra: dict[str, Plain] = {"seconds": round(seconds, 1)}
     if latency is not None:
         extra |= {"latency_ms": latency}
     if metrics is not None:
         extra |= {"videos": metrics.count}
+    if tested is not None and tested.views.count > 1:
+        extra |= {"clip_top1": tested.clip_top1}
     if metrics is not None and metrics.mean_ap is not None:
         extra |= {"mean_ap": metrics.mean_ap}
     return Result(

@@ -31,7 +31,7 @@ function table(caption, columns, rows) {
   const body = rows.map((row) => element("tr", {}, ...row.map((cell, i) =>
     i === 0 ? element("th", { scope: "row" }, cell)
       : element("td", { class: columns[i].numeric && "number" }, cell))));
-  const made = element("table", {}, element("caption", {}, caption),
+  const made = element("table", {}, element("caption", {}, element("span", {}, caption)),
     element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     made);

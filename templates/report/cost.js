@@ -50,7 +50,7 @@ function scatter(numbers, best, cost, accuracy, paint) {
       color: of(numbers, (i) => colourOf(paint, runs[i].policy)),
       symbol: of(numbers, (i) => symbolOf(runs[i].backbone) + (runs[i].tp ? "" : "-open")),
       size: of(numbers, (i) => size(runs[i].frames)),
-      opacity: of(numbers, (i) => (runs[i].published && data.mixed ? 0.4 : 0.9)),
+      opacity: of(numbers, (i) => (runs[i].published && data.mixed ? 0.55 : 0.9)),
       line: { width: 1.4, color: of(numbers, (i) => colourOf(paint, runs[i].policy)) },
     },
   };

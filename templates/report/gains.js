@@ -77,7 +77,7 @@ function gainPlot(figure, rows, name) {
         color: list.map((row) => colourOf(paint, row.policy)),
         symbol: list.map((row) => symbolOf(row.backbone) + (row.tp ? "" : "-open")),
         size: list.map((row) => 0.75 * size(row.frames)),
-        opacity: list.map((row) => (row.published && data.mixed ? 0.4 : 0.9)),
+        opacity: list.map((row) => (row.published && data.mixed ? 0.55 : 0.9)),
         line: { width: 1.4, color: list.map((row) => colourOf(paint, row.policy)) },
       },
     }],
@@ -105,7 +105,7 @@ function contributionPlot(figure, rows, name) {
       error_x: { ...errors(list.map((row) => row[id]), 1), color: paint.soft }, hoverinfo: "text",
       text: list.map((row) => `${plain(pooled(row))}${row.published ? ", published" : ""}<br>${title} ${interval(row[id], number)}, ${row.pairs} pairs`),
       marker: { symbol: symbol + (open ? "-open" : ""), size: 9, color: colours, line: { width: 1.4, color: colours },
-        opacity: list.map((row) => (row.published && data.mixed ? 0.4 : 0.9)) },
+        opacity: list.map((row) => (row.published && data.mixed ? 0.55 : 0.9)) },
     }));
     const drawn = forestLayout(paint, made, "Φ and Ψ");
     drawn.height = Math.max(150, 70 + 22 * made.height);

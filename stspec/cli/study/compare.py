@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stspec.cli.study.options import Study
+
 if TYPE_CHECKING:
     from stspec.cli.screen import Paint
     from stspec.study.compare import Versus
     from stspec.study.findings import Comparison
+    from stspec.study.records import Facets
     from stspec.study.statistics import Interval
 
 _LABEL = 14
@@ -30,6 +33,7 @@ def compare(
         typer.Option("--store", metavar="STORE", help="Where names and facets are looked up: a "
                      "folder, or published:NAME.", show_default="studies"),
     ] = None,
+    study: Study = None,
     most: Annotated[
         int, typer.Option("--classes", min=0, help="Classes that are shown of each kind.")
     ] = 5,
@@ -51,7 +55,7 @@ def compare(
 
     if store is None and Path("studies").is_dir():
         store = "studies"
-    found = versus(a, b, store, draws=draws)
+    found = versus(a, b, store, study=study, draws=draws)
     if json:
         write(js.dumps(found.to_json(), indent=1, ensure_ascii=False))
         return
@@ -143,7 +147,6 @@ def _costs(found: Versus) -> Iterator[str]:
 
 def _pairs(found: Versus, room: int, ink: Paint) -> Iterator[str]:
     from stspec.cli.screen import RIGHT, Column, table
-    from stspec.study.labels import model_name
 
     rows = []
     for pair in found.pairs[:_MOST_PAIRS]:
@@ -151,13 +154,12 @@ def _pairs(found: Versus, room: int, ink: Paint) -> Iterator[str]:
         span = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
         p = "" if pair.adjusted is None else f"{pair.adjusted:.3g}"
         gain = f"{100 * pair.difference.estimate:+.2f}"
-        names = [f"{model_name(each)}-f{each.frames}" for each in (pair.a, pair.b)]
-        rows.append((pair.b.data, *names, gain, span, p))
+        rows.append((pair.b.data, _shared(pair.a, pair.b), gain, span, p))
     columns = [
-        Column("data", shrinks=True), Column("A", shrinks=True), Column("B", shrinks=True),
+        Column("data", shrinks=True), Column("of the models", shrinks=True),
         Column("points", RIGHT), Column("95 %", RIGHT), Column("p (Holm)", RIGHT),
     ]  # fmt: skip
-    kept = [i for i in range(6) if i < 4 or any(row[i] for row in rows)]
+    kept = [i for i in range(5) if i < 3 or any(row[i] for row in rows)]
     yield ""
     yield table([columns[i] for i in kept], [[row[i] for i in kept] for row in rows], room, ink)
     left = len(found.pairs) - len(rows)
@@ -165,6 +167,20 @@ def _pairs(found: Versus, room: int, ink: Paint) -> Iterator[str]:
         yield f"and {left} more pairs: --json has them"
     if found.unmatched:
         yield f"{found.unmatched} models have no partner that is otherwise equal"
+
+
+def _shared(a: Facets, b: Facets) -> str:
+    """Return what two models have in common: how they differ both sides say by themselves."""
+    parts = {
+        "policy": a.policy,
+        "head": a.head,
+        "backbone": a.backbone,
+        "temporal_pooling": "pooled" if a.temporal_pooling else "",
+        "frames": f"{a.frames} frames",
+        "sampling": "" if a.sampling == "uniform" else a.sampling,
+    }
+    same = [text for name, text in parts.items() if getattr(a, name) == getattr(b, name)]
+    return ", ".join(filter(None, same))
 
 
 def _choices(found: Versus, room: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stspec.cli.options import Output
+from stspec.cli.study.options import Study
 
 
 class Format(StrEnum):
@@ -53,6 +54,7 @@ def export(
         Format | None,
         typer.Option("--format", help="How; the file's suffix tells.", show_default="csv"),
     ] = None,
+    study: Study = None,
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="NAME", help="Of this data set alone.", show_default=False),
@@ -89,7 +91,7 @@ def export(
     from stspec.study.paper_tables import Options, make_table
     from stspec.study.sources import results_of, select
 
-    results = results_of(source)
+    results = results_of(source, study)
     found = Findings(results if data is None else select(results, f"data={data}"))
     if name is None:
         write(_listed())

@@ -37,6 +37,11 @@ StoreOption = Annotated[
     Path, typer.Option("--store", metavar="DIR", help="Where plans and runs lie, of all studies.")
 ]
 STORE = Path("studies")
+Study = Annotated[
+    str | None,
+    typer.Option("--study", metavar="NAME", help="Of this study of the store alone.",
+                 show_default=False),
+]  # fmt: skip
 
 Retries = Annotated[int, typer.Option(min=0, help="Attempts after one that failed.")]
 Readers = Annotated[

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stspec.study.protocol import json_of, text_of
 from stspec.study.records import Result
 
 LONGEST = 300
@@ -56,12 +57,12 @@ def read_detail(result: Result) -> Detail | None:
     if folder is None or not folder.is_dir():
         return None
     return Detail(
-        _text(folder / "spec.yaml"),
-        _text(folder / "recipe.yaml"),
+        text_of(folder / "spec.yaml"),
+        text_of(folder / "recipe.yaml"),
         tuple(_thinned(_epochs(folder / "log.jsonl"))),
-        _json(folder / "run.json"),
-        _json(folder / "data.json"),
-        _json(folder / "environment.json"),
+        json_of(folder / "run.json"),
+        json_of(folder / "data.json"),
+        json_of(folder / "environment.json"),
     )
 
 
@@ -83,21 +84,6 @@ def details_block(details: Sequence[Detail | None]) -> dict[str, Any]:
         for detail in details
     ]
     return {"texts": list(texts), "runs": runs}
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_text(path) or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _thinned(epochs: list[Epoch]) -> Iterable[Epoch]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from stspec.source import Plain
+from stspec.study.protocol import told_by
 from stspec.study.records import PlannedRun, Result
 from stspec.study.report.details import Detail
 from stspec.study.report.rows import DASH, ordered, pooling
@@ -49,7 +51,7 @@ def lead(results: Sequence[Result], planned: int, about: str) -> str:
     if others:
         parts.append(_count(others, "published result"))
     told = " beside ".join(parts) + "."
-    return f"{about.rstrip('.')}. {told}" if about else told
+    return f"{about[:1].upper()}{about[1:].rstrip('.')}. {told}" if about else told
 
 
 def facts(
@@ -159,15 +161,26 @@ def _but_seed(result: Result) -> tuple[Any, ...]:
 
 def _recipes(details: Sequence[Detail]) -> Group:
     found = Counter((str(each.about.get("recipe", DASH)), each.recipe or "") for each in details)
-    rows = tuple((name, f"{count:,}", _digest(text)) for (name, text), count in found.items())
-    columns = ("Recipe", "runs", "SHA-256, first 16")
+    rows = tuple(
+        (name, *_protocol_texts(told_by(text)), f"{count:,}", _digest(text))
+        for (name, text), count in found.items()
+    )
+    columns = ("Recipe", "epochs", "batch", "optimizer", "schedule", "batch norm", "views tested",
+               "runs", "SHA-256, first 16")  # fmt: skip
     return Group("Recipes", "The recipes in full stand with each model below.", columns, rows)
+
+
+def _protocol_texts(told: Mapping[str, Plain]) -> list[str]:
+    norm = {True: "synchronised", False: "of each process"}
+    every = [told.get(name) for name in ("epochs", "batch", "optimizer", "schedule")]
+    every += [norm.get(bool(told["sync_bn"])) if "sync_bn" in told else None, told.get("test")]
+    return [DASH if each is None else str(each) for each in every]
 
 
 def _data(details: Sequence[Detail]) -> Group:
     found = Counter(
         (
-            str((each.about.get("data") or {}).get("path", DASH)),
+            _place(each),
             _part(each, "train"),
             _part(each, "val"),
         )
@@ -178,9 +191,10 @@ def _data(details: Sequence[Detail]) -> Group:
     return Group("Data", "Digests are of samples, labels and classes.", columns, rows)
 
 
-def _path(detail: Detail) -> str:
+def _place(detail: Detail) -> str:
+    """Return the name of the folder or list; where it lies is nobody's business."""
     data = detail.about.get("data")
-    return str(data.get("path", DASH)) if isinstance(data, dict) else DASH
+    return PurePath(str(data.get("path", DASH))).name if isinstance(data, dict) else DASH
 
 
 def _part(detail: Detail, name: str) -> str:

@@ -87,6 +87,11 @@ def columns(results: Sequence[Result]) -> list[Column]:
 
     every = [
         Column("name", "Model", lambda result: result.name),
+        Column("top1", "Top-1 %", lambda result: share(result.top1), share_text, numeric=True),
+        Column("published", "Published %", printed_top1, share_text, numeric=True,
+               help="top-1 accuracy that was published of the same model"),
+        Column("gain", "Difference", gain, points_text, numeric=True,
+               help="yours less published, in percentage points of top-1 accuracy"),
         Column("source", "Source", lambda result: result.source, facet=True),
         Column("data", "Data", lambda result: result.facets.data, facet=True),
         Column("policy", "Policy", lambda result: result.facets.policy, facet=True),
@@ -97,11 +102,6 @@ def columns(results: Sequence[Result]) -> list[Column]:
         Column("sampling", "Sampling", lambda result: result.facets.sampling, facet=True),
         Column("head", "Head", lambda result: result.facets.head, facet=True),
         Column("seed", "Seed", lambda result: result.seed, numeric=True, facet=True),
-        Column("top1", "Top-1 %", lambda result: share(result.top1), share_text, numeric=True),
-        Column("published", "Published %", printed_top1, share_text, numeric=True,
-               help="top-1 accuracy that was published of the same model"),
-        Column("gain", "Yours \N{MINUS SIGN} published", gain, points_text, numeric=True,
-               help="percentage points of top-1 accuracy"),
         Column("top5", "Top-5 %", lambda result: share(result.top5), share_text, numeric=True),
         Column("mean_class", "Class mean %", lambda result: share(result.mean_class), share_text,
                numeric=True),
