@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
+from stspec.cli import study
 from stspec.cli.main import COMMANDS, main
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
@@ -15,6 +16,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "diff": ("diff i3d tam",),
     "draw": ("draw tam_resnet50",),
     "list": ("list policies", "list blocks"),
+    "study compare": ("study compare policy=tsn policy=tam --store published:study2021",),
+    "study export": (
+        "study export published:study2021",
+        "study export published:study2021 --table table8 --format markdown",
+    ),
+    "study plan": ("study plan quick",),
     "show": ("show tsn_resnet18 --set clip.frames=16",),
 }
 """Command lines that a page shows with what they print."""
@@ -22,25 +29,36 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 _EDITED = "<!-- Written by `python -m stspec.cli.docs`; a test compares. -->"
 
 
+EVERY: Mapping[str, Callable[..., None]] = {
+    **COMMANDS, **{f"study {name}": command for name, command in study.COMMANDS.items()}
+}  # fmt: skip
+"""All commands by what one types."""
+
+
 def pages() -> dict[str, str]:
     """Return the text of every page by file name."""
     found = {"README.md": _index()}
-    for name in COMMANDS:
-        found[f"{name}.md"] = _page(name)
+    for name in EVERY:
+        found[_file(name)] = _page(name)
     return found
+
+
+def _file(name: str) -> str:
+    return f"{name.replace(' ', '_')}.md"
 
 
 def _index() -> str:
     lines = ["# Commands", "", _EDITED, "", _fenced("stspec --help", _output("--help")), ""]
     lines += ["| command | what it does |", "|---|---|"]
-    for name, command in COMMANDS.items():
+    for name, command in EVERY.items():
         summary = (command.__doc__ or "").strip().splitlines()[0]
-        lines.append(f"| [`stspec {name}`]({name}.md) | {summary} |")
+        lines.append(f"| [`stspec {name}`]({_file(name)}) | {summary} |")
     return "\n".join(lines) + "\n"
 
 
 def _page(name: str) -> str:
-    parts = [f"# stspec {name}", _EDITED, _fenced(f"stspec {name} --help", _output(name, "--help"))]
+    told = _output(*name.split(), "--help")
+    parts = [f"# stspec {name}", _EDITED, _fenced(f"stspec {name} --help", told)]
     for line in EXAMPLES.get(name, ()):
         parts.append(_fenced(f"stspec {line}", _output(*line.split())))
     return "\n\n".join(parts) + "\n"
