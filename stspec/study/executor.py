@@ -118,3 +118,16 @@ def check_options(name: str, options: Mapping[str, str], known: Sequence[str]) -
             help = did_you_mean(option, known) or f"choose from {', '.join(known)}"
             message = f"the executor {name} has no option `{option}`"
             raise SpecError(Diagnostic("unknown-option", message, help=help))
+
+
+def positive(options: Mapping[str, str], name: str, default: int, most: int = 100_000) -> int:
+    """Return an option that is a whole number from 1 on.
+
+    Raises:
+        SpecError: if it is none.
+    """
+    text = options.get(name, str(default))
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= most:
+        message = f"{name} is `{text}`, not a number from 1 to {most}"
+        raise SpecError(Diagnostic("wrong-option", message))
+    return int(text)
