@@ -90,10 +90,27 @@ def torchcodec_path() -> Path | None:
     return Path(found.origin) if why_not() is None else None
 
 
+def slurm_path() -> Path | None:
+    """Slurm's controller, where all else that a cluster needs is there too, or None."""
+    if importlib.util.find_spec("submitit") is None:
+        return None
+    from tests.study.slurm_cluster import controller_path
+
+    return controller_path()
+
+
+def ray_path() -> Path | None:
+    """The package ray, or None where it is not installed."""
+    found = importlib.util.find_spec("ray")
+    return Path(found.origin) if found is not None and found.origin is not None else None
+
+
 NEEDS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "needs_videos": (videos_folder, "real clips; STSPEC_VIDEOS names their folder"),
     "needs_browser": (browser_path, "a browser; STSPEC_BROWSER names one, or install chromium"),
     "needs_torchcodec": (torchcodec_path, "torchcodec, of the release that fits torch"),
+    "needs_slurm": (slurm_path, "submitit, and Slurm: Debian's slurm-wlm and munge"),
+    "needs_ray": (ray_path, "ray"),
 }
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

@@ -17,7 +17,7 @@ from typing import Protocol
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.records import PlannedRun
 
-EXECUTORS = ("local",)
+EXECUTORS = ("local", "slurm", "ray")
 """Each is a module beside this one that has a function `executor(options) -> Executor`."""
 
 DONE, FAILED, WRONG, LEFT = 0, 1, 2, 75
@@ -94,7 +94,7 @@ def open_executor(name: str, options: Mapping[str, str]) -> Executor:
     """Return an executor by its name.
 
     Args:
-        name: local.
+        name: local, slurm or ray.
         options: its own, such as `slots`.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -181,10 +182,18 @@ def _connect(address: str) -> Any:
         help = "pip install 'stspec[ray]'"
         raise SpecError(Diagnostic("no-ray", "Ray is not installed", help=help)) from error
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        _knock(address)  # ray itself tries for minutes
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         why = " ".join(str(error).split(". ")[0].split())
         help = "`ray start --head` makes one; address=HOST:6379 names one that is elsewhere"
         message = f"no cluster of Ray answers at `{address}`: {why}"
         raise SpecError(Diagnostic("no-ray", message, help=help)) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where an address is a machine's, and nothing listens there."""
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()

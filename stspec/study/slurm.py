@@ -115,7 +115,7 @@ class SlurmPool:
                 if portion == 1:
                     self._await_room(words)
                     return
-                portion //= 2
+                portion = (portion + 1) // 2
                 continue
             self._known.update(jobs)
             self._last += len(jobs)
@@ -236,8 +236,8 @@ class SlurmPool:
                 limits = _ask("sinfo", "--noheader", "--format=%R %l").splitlines()
                 help = f"the partitions' limits: {', '.join(map(str.strip, limits))}"
             elif "gres" in words.lower():
-                there = sorted(set(_ask("sinfo", "--noheader", "--format=%G").split()))
-                help = f"the nodes have: {', '.join(there)}"
+                kinds = set(_ask("sinfo", "--noheader", "--format=%G").split()) - {"(null)"}
+                help = f"the nodes have: {', '.join(sorted(kinds)) or 'none at all'}"
         return SpecError(Diagnostic("slurm-refuses", f"Slurm refuses the jobs: {words}", help=help))
 
 

@@ -59,7 +59,9 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 def _is_wanted() -> bool:
     """Tell whether Slurm means this job to run: it is neither cancelled nor being requeued."""
-    job = os.environ["SLURM_JOB_ID"]
+    job, array = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_JOB_ID")
+    if array is not None:  # one job of an array has the array's number, which is all of them
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     asked = ["squeue", "--noheader", f"--jobs={job}", "--format=%T"]
     try:
         found = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)

@@ -24,7 +24,7 @@ SlurmctldHost=localhost
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/munge
-AuthInfo=socket={root}/munge.sock
+AuthInfo=socket={root}/munge.sock,cred_expire=5
 CredType=cred/munge
 SlurmUser={user}
 SlurmdUser={user}
@@ -53,23 +53,18 @@ MaxArraySize=3
 ReturnToService=2
 SlurmctldParameters=idle_on_node_suspend
 SlurmdParameters=config_overrides
-NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4
+NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=2048
 PartitionName=main Nodes=n0 Default=YES PriorityTier=1 GraceTime=60 MaxTime=60
 PartitionName=urgent Nodes=n0 PriorityTier=9 PreemptMode=OFF
 """
 
 LIMIT = """\
--- A site's limit: of jobs named "few...", a user may have {most} in the queue.
+-- A site's limits: arrays of two jobs at most, and no job at all while the file `full` is there.
 function slurm_job_submit(job, partitions, uid)
-  if string.sub(job.name or "", 1, 10) ~= "stspec-few" then return slurm.SUCCESS end
-  local first, last = string.match(job.array_inx or "0-0", "(%d+)-(%d+)")
-  local count = last - first + 1
-  for _, other in pairs(slurm.jobs) do
-    if other.name == job.name and other.job_state <= 1 then
-      count = count + math.max(1, other.array_task_cnt or 1)
-    end
-  end
-  if count > {most} then return slurm.ESLURM_ACCOUNTING_POLICY end
+  local last = tonumber(string.match(job.array_inx or "0-0", "-(%d+)"))
+  local full = io.open("{root}/full")
+  if full then full:close() end
+  if full or last > 1 then return slurm.ESLURM_ACCOUNTING_POLICY end
   return slurm.SUCCESS
 end
 
@@ -89,6 +84,11 @@ class SlurmCluster:
     def config(self) -> Path:
         return self.root / "slurm.conf"
 
+    @property
+    def full(self) -> Path:
+        """A file: while it is there, no job is taken."""
+        return self.root / "full"
+
     def run(self, *command: str) -> str:
         """Return what a command of Slurm says."""
         env = os.environ | {"SLURM_CONF": str(self.config)}
@@ -101,7 +101,7 @@ class SlurmCluster:
         return dict(line.split() for line in lines)
 
 
-def programs() -> Path | None:
+def controller_path() -> Path | None:
     """Return the controller's program, or None unless all programs are there."""
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     found = [shutil.which(name, path=path) for name in PROGRAMS]
@@ -109,14 +109,14 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running(most: int = 2) -> Iterator[SlurmCluster]:
+def running() -> Iterator[SlurmCluster]:
     """Run a cluster, and end all of its processes, those of its jobs too."""
     # Not in pytest's folder: a socket's name may have 107 characters.
     root = Path(tempfile.mkdtemp(prefix="slurm-"))
     cluster = SlurmCluster(root)
     daemons: list[subprocess.Popen[bytes]] = []
     try:
-        _configure(root, most)
+        _configure(root)
         daemons.append(_start(root, "munged", "--foreground", "--force", *_munge(root)))
         wait(lambda: (root / "munge.sock").exists(), "munged")
         daemons.append(_start(root, "slurmctld", "-D", "-f", str(cluster.config)))
@@ -141,7 +141,7 @@ def wait(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def _configure(root: Path, most: int) -> None:
+def _configure(root: Path) -> None:
     root.chmod(0o755)
     for name in ("state", "spool"):
         (root / name).mkdir()
@@ -152,7 +152,7 @@ def _configure(root: Path, most: int) -> None:
         "ports": _free_ports(2),
     }
     (root / "slurm.conf").write_text(CONFIG.format(**values), encoding="utf-8")
-    (root / "job_submit.lua").write_text(LIMIT.replace("{most}", str(most)), encoding="utf-8")
+    (root / "job_submit.lua").write_text(LIMIT.replace("{root}", str(root)), encoding="utf-8")
     key = root / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)

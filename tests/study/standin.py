@@ -10,12 +10,16 @@ import hashlib
 import json
 import multiprocessing
 import sys
+import threading
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from stspec.cli.study.work import leave_at_end
 from stspec.output import write_text
-from stspec.study.executor import WorkOptions
+from stspec.study.executor import Launch, WorkOptions
 from stspec.study.lease import Holder
 from stspec.study.records import Facets, PlannedRun, Result
 from stspec.study.store import Store, open_store
@@ -116,10 +120,12 @@ def abroad(holder: Holder, number: int) -> Holder:
 def work(
     root: Path, count: int, pause: float = 0.0, machine: int | None = None, beat: float = 0.05,
     fails: frozenset[str] = frozenset(), log: Path | None = None, wait: bool = True,
+    attached: bool = False,
 ) -> None:  # fmt: skip
     """Be a worker; end with its status."""
 
     def say(text: str) -> None:
+        print(text, flush=True)
         if log is not None:
             with log.open("a") as file:
                 file.write(text + "\n")
@@ -131,4 +137,30 @@ def work(
     if machine is not None:
         leases = worker._leases
         leases.holder = abroad(leases.holder, machine)
+    if attached:
+        threading.Thread(target=leave_at_end, daemon=True).start()
     sys.exit(worker.work())
+
+
+@dataclass(frozen=True, slots=True)
+class StandInLaunch(Launch):
+    """Runs whose workers are stand-ins, started as programs."""
+
+    pause: float = 0.0
+    fails: tuple[str, ...] = ()
+
+    def command(
+        self, *, only: Sequence[str] = (), wait: bool = True, attached: bool = False
+    ) -> list[str]:
+        given: dict[str, Any] = {
+            "count": len(self.runs), "pause": self.pause, "beat": self.work.beat,
+            "fails": self.fails, "wait": wait, "attached": attached,
+            "log": str(self.store / "told"),
+        }  # fmt: skip
+        return [sys.executable, "-m", "tests.study.standin", str(self.store), json.dumps(given)]
+
+
+if __name__ == "__main__":
+    options = json.loads(sys.argv[2])
+    options |= {"log": Path(options["log"]), "fails": frozenset(options["fails"])}
+    work(Path(sys.argv[1]), **options)

@@ -26,6 +26,8 @@ class ExecutorOption(StrEnum):
     """Where workers are started."""
 
     LOCAL = "local"
+    SLURM = "slurm"
+    RAY = "ray"
 
 
 def run(

@@ -60,11 +60,11 @@ def work(
         wait=not no_wait,
     )  # fmt: skip
     if attached:
-        threading.Thread(target=_leave_at_end, daemon=True).start()
+        threading.Thread(target=leave_at_end, daemon=True).start()
     raise typer.Exit(worker.work())
 
 
-def _leave_at_end() -> None:
+def leave_at_end() -> None:
     """Have this process leave when its launcher is gone: then standard input ends."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
