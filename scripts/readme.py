@@ -14,6 +14,8 @@ A part stands between two comments, of which the first says what it is:
     <!-- begin forms: -->                            forms of lists that are read
     <!-- begin places: resnet50 inceptionv1 -->      how many sites have which role, and which slots
     <!-- begin published: -->                        printed costs beside ours
+    <!-- begin studies: -->                          shipped studies, and how many runs each has
+    <!-- begin tables: -->                           tables and figures of a store, by name
     <!-- end -->
 """
 
@@ -48,6 +50,9 @@ from stspec.output import write_text
 from stspec.reference.oracle import load_oracle
 from stspec.reference.verify import read_table
 from stspec.schema import models as schema
+from stspec.study import schema as study
+from stspec.study.paper_tables import titles
+from stspec.study.study import load_study
 from stspec.train import recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,9 +191,11 @@ DECLARATIONS: dict[str, Callable[[str], type[BaseModel] | None]] = {
     "head": HEADS.get,
     "keys": lambda name: getattr(schema, name, None),
     "recipe": lambda name: getattr(recipe, name, None),
+    "study": lambda name: getattr(study, name, None),
 }
 
-HIDDEN = {"head": ("classes",), "keys": ("stspec", "name"), "recipe": ("stspec", "name")}
+HIDDEN = {"head": ("classes",), "keys": ("stspec", "name"), "recipe": ("stspec", "name"),
+          "study": ("stspec", "name")}  # fmt: skip
 """Fields that are not for YAML to set there."""
 
 
@@ -207,6 +214,21 @@ def fields(what: str) -> str:
     return "\n".join([*rows, ""])
 
 
+def studies(_: str) -> str:
+    """Return the shipped studies, how many runs each has, and what it is about."""
+    rows = []
+    for name in study.study_names():
+        found = load_study(name)
+        rows.append(f"| `{name}` | {len(found.rows)} | {found.keys.about} |")
+    return "\n".join(["", "| study | runs | |", "|---|---:|---|", *rows, ""])
+
+
+def tables(_: str) -> str:
+    """Return the names and titles of the tables and figures that a store gives."""
+    rows = [f"| `{name}` | {title} |" for name, title in titles().items()]
+    return "\n".join(["", "| `--table` | |", "|---|---|", *rows, ""])
+
+
 def forms(_: str) -> str:
     """Return the forms of lists with what a line of each holds."""
     rows = [f"| `{name}` | {about} |" for name, about in FORMS.items()]
@@ -217,7 +239,10 @@ def _yaml(value: object) -> str:
     if value is None or value in ({}, []):
         return ""
     if isinstance(value, BaseModel):
-        return "`{" + ", ".join(f"{k}: {v}" for k, v in value.model_dump().items()) + "}`"
+        said = value.model_dump()
+        if not any(each is not None for each in said.values()):
+            return ""
+        return "`{" + ", ".join(f"{k}: {v}" for k, v in said.items()) + "}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -236,6 +261,8 @@ PARTS: dict[str, Callable[[str], str]] = {
     "forms": forms,
     "places": places,
     "published": published,
+    "studies": studies,
+    "tables": tables,
 }
 
 

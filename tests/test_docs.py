@@ -13,6 +13,7 @@ import pytest
 
 from scripts import readme
 from stspec.network import load
+from stspec.study.study import load_study
 from stspec.weights.library import load_importer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +70,12 @@ def test_every_block_of_yaml_is_right(block: Block, tmp_path: Path) -> None:
         path.write_text(block.body)
         load_importer(str(path))
         return
-    assert kind in AS_MODEL, f"{where(block)}: say `yaml` and one of {', '.join(AS_MODEL)}"
+    if kind == "study":
+        head = "stspec: 1\nbase: tsn_resnet50\nrecipe: study2021\n"
+        path.write_text(head + block.body)
+        assert load_study(path).rows
+        return
+    assert kind in AS_MODEL, f"{where(block)}: say `yaml` and one of study, {', '.join(AS_MODEL)}"
     path.write_text(
         AS_MODEL[kind].format(body=block.body, indented=textwrap.indent(block.body, "  "))
     )

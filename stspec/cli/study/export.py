@@ -101,8 +101,8 @@ def export(
     chosen = form_of(None if form is None else form.value, output)
     table = make_table(name, found, options)
     content = written(table, chosen)
-    for note in table.notes:
-        remark(f"note: {note}")
+    for note in table.notes if chosen in ("csv", "parquet", "lines") else ():
+        remark(f"note: {note}")  # the others have it in them
     if output is None:
         write(content.decode())
         return
