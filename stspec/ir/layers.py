@@ -14,7 +14,7 @@ from stspec.ops.conv import Conv2d
 from stspec.ops.norm import BatchNorm
 from stspec.schema.spec import Layer
 
-INPUT_ROLES = frozenset({"residual_start", "module_input"})
+INPUT_ROLES = frozenset({"residual_start", "module_input", "unit_input"})
 """Roles that name the edge in front of a node; all others name the edge behind it."""
 
 

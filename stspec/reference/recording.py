@@ -42,7 +42,8 @@ def record(
     Returns:
         The oracle as plain values; ``save_oracle`` writes it.
     """
-    model = copy.deepcopy(module).eval()
+    model = copy.deepcopy(module)
+    model.eval()  # a statement: wrappers that override train() often return nothing
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     filled = fill_state_dict(shapes)
     model.load_state_dict({key: torch.from_numpy(value) for key, value in filled.items()})

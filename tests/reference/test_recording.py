@@ -1,6 +1,7 @@
 """A network is ported by recording the original and verifying a spec against it."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,30 @@ def test_a_port_that_is_wrong_says_where_they_part(tmp_path: Path) -> None:
     (result,) = verify_table(write(tmp_path, Original(padding=0)), tmp_path)
     assert not result.ok
     assert result.parts is not None and "stem (ours: conv1)" in result.parts
+
+
+class Wrapper(Original):
+    """Overrides train() as wrappers that freeze norms do, and returns nothing."""
+
+    def train(self, mode: bool = True) -> Any:
+        super().train(mode)
+
+
+def test_a_module_whose_train_returns_nothing(tmp_path: Path) -> None:
+    (result,) = verify_table(write(tmp_path, Wrapper()), tmp_path)
+    assert result.ok, result.checks
+
+
+class Cancelling(Original):
+    """Adds and takes away what fp32 cannot hold beside the scores."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return super().forward(clip) + 1e4 - 1e4
+
+
+def test_single_precision_is_held_to_what_it_costs_the_original(tmp_path: Path) -> None:
+    (result,) = verify_table(write(tmp_path, Cancelling()), tmp_path)
+    assert result.ok, result.checks
 
 
 def test_recording_leaves_the_module_as_it_was() -> None:
