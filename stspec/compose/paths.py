@@ -118,6 +118,8 @@ def _parse_text(text: str, line: int) -> Override:
 
 def _parse_pair(pair: tuple[str, Any], span: Span) -> Override:
     path, value = pair
+    if isinstance(value, Scalar | Sequence | Mapping):  # written in a file: told about there
+        span = value.span
     segments = parse_path(path, span, ("override",), in_text=False)
     return Override(segments, from_python(value, span, origin=("override",)))
 

@@ -164,7 +164,8 @@ def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
         overrides.append(("clip.frames", sizes["t"]))
     if len(oracle.logits.shape) and oracle.logits.size % shape[0] == 0:
         overrides.append(("classes", max(1, oracle.logits.size // shape[0])))
-    overrides.extend(row.keys.set.items())
+    said = row.node.get("set")
+    overrides.extend(said.items() if isinstance(said, Tree) else ())
     spec = row.node.get("spec")
     target = spec if isinstance(spec, Tree) else str(row.keys.spec)
     if isinstance(target, str) and target.endswith((".yaml", ".yml")):

@@ -69,7 +69,8 @@ def scaled(layer: Layer, width: float, divisor: int, depth: float) -> Layer:
     """Return a layer with other numbers of channels and blocks (Tan and Le, EfficientNet, 2019).
 
     Channels are rounded to the nearest multiple of the divisor, and up where that would take
-    away more than a tenth; the blocks of a stage are rounded up.
+    away more than a tenth; with a divisor of 1 fractions are cut off, as in wide ResNets
+    (Zagoruyko and Komodakis, BMVC 2016). The blocks of a stage are rounded up.
     """
     if isinstance(layer.body, tuple):
         body = tuple(scaled(x, width, divisor, depth) for x in layer.body)
@@ -78,7 +79,9 @@ def scaled(layer: Layer, width: float, divisor: int, depth: float) -> Layer:
     def scale(value: Any) -> Any:
         if isinstance(value, list):
             return [scale(item) for item in value]
-        return rounded(value * width, divisor) if type(value) is int else value
+        if type(value) is not int:
+            return value
+        return max(1, int(value * width)) if divisor == 1 else rounded(value * width, divisor)
 
     values = {k: scale(v) if k in layer.body.channel_fields else v for k, v in layer.values.items()}
     keys = layer.keys

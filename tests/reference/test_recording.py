@@ -99,6 +99,14 @@ def test_single_precision_is_held_to_what_it_costs_the_original(tmp_path: Path) 
     assert result.ok, result.checks
 
 
+def test_a_wrong_override_is_pointed_at_in_the_table(tmp_path: Path) -> None:
+    table = write(tmp_path, Original())
+    table.write_text(table.read_text() + "    set: {backbone.scale: 8}\n")
+    (result,) = verify_table(table, tmp_path)
+    (check,) = result.checks
+    assert "table.yaml:6:27\n" in check.detail, check.detail
+
+
 def test_recording_leaves_the_module_as_it_was() -> None:
     module = Original()
     before = module.stem.weight.detach().clone()

@@ -172,6 +172,13 @@ def test_dense_networks_need_frames_to_pool() -> None:
         load("resnet3d_densenet_121", [("clip.frames", 8)])
 
 
+def test_a_factor_on_widths_cuts_fractions_off() -> None:
+    # int(planes * widen_factor) in Hara's code: 19.2, 38.4, 76.8, 153.6.
+    network = load("resnet3d_18", [("backbone.width", 0.3)])
+    widths = [network.state[f"layer{i}.0.conv1.weight"][0] for i in (1, 2, 3, 4)]
+    assert widths == [19, 38, 76, 153]
+
+
 def test_a_width_for_every_convolution_is_that_of_its_own() -> None:
     network: Network = load("r2plus1d_34_mmaction2")
     widths = [network.state[f"layer{i}.0.downsample.0.weight"][0] for i in (2, 3, 4)]
