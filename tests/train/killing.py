@@ -59,7 +59,7 @@ def _main(
     torch.set_num_threads(1)
     if die is not None:
         place, count, after = die
-        _arm(*PLACES[place], count, after, number)
+        arm(*PLACES[place], count, after, number)
     tiny_train(run, **options)
 
 
@@ -88,7 +88,8 @@ def _as_rank(environment: dict[str, str], target: Callable[..., Any], given: Any
     target(*given)
 
 
-def _arm(owner: Any, name: str, count: int, after: bool, number: signal.Signals) -> None:
+def arm(owner: Any, name: str, count: int, after: bool, number: signal.Signals) -> None:
+    """Have this process send itself a signal at the n-th call of a function."""
     own: Callable[..., Any] = getattr(owner, name)
     calls = 0
 

@@ -21,11 +21,11 @@ from stspec.data.motions import make_motions
 from stspec.diagnostics import SpecError
 from stspec.train.feed import Batch
 from stspec.train.step import Stepper
+from tests.small_disk import fill, mounted
 from tests.train.killing import CONTEXT, result, run_tiny
 from tests.train.tiny import spec, tiny_train
 
 CHANGES: dict[str, Any] = {"epochs": 2, "batch": 8, "spec": {"classes": 12}}
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +37,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except OSError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk") as folder:
+        yield folder
 
 
 def _killing(run: Path, data: Path, told: Any) -> None:
@@ -93,16 +84,6 @@ def _queue() -> Any:
     return CONTEXT.SimpleQueue()
 
 
-def _fill(folder: Path, free: int) -> Path:
-    """Leave so many pages of a disk."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(PAGE))
-    os.truncate(filler, max(0, filler.stat().st_size - free * PAGE))
-    return filler
-
-
 def test_a_disk_that_is_full_at_any_moment(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +97,7 @@ def test_a_disk_that_is_full_at_any_moment(
 
     def step(self: Stepper, batch: Batch, step: int, asked: bool) -> Tensor:
         if step == 2 and free is not None:
-            _fill(small_disk, free)
+            fill(small_disk, free)
         return own(self, batch, step, asked)
 
     monkeypatch.setattr(Stepper, "step", step)
@@ -145,7 +126,7 @@ def test_a_disk_that_is_full_at_any_moment(
 
 def test_a_full_disk_before_the_start(small_disk: Path) -> None:
     for pages in range(8):
-        filler = _fill(small_disk, pages)
+        filler = fill(small_disk, pages)
         with pytest.raises(SpecError) as caught:
             tiny_train(small_disk / "run", {"epochs": 2})
         filler.unlink()
