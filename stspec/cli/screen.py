@@ -100,7 +100,7 @@ def shorten(text: str, room: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. The one that may shrink gives way where the table is too wide."""
+    """One column of a table. Those that may shrink give way where the table is too wide."""
 
     title: str
     align: str = LEFT
@@ -118,9 +118,10 @@ def table(
         for i, column in enumerate(columns)
     ]
     excess = sum(sizes) + 2 * (len(sizes) - 1) - room
-    for i, column in enumerate(columns):
-        if column.shrinks and excess > 0:
-            sizes[i] = max(12, sizes[i] - excess)
+    giving = [i for i, column in enumerate(columns) if column.shrinks]
+    while excess > 0 and giving and sizes[widest := max(giving, key=sizes.__getitem__)] > 12:
+        sizes[widest] -= 1
+        excess -= 1
 
     def line(cells: Sequence[str]) -> str:
         fitted = (

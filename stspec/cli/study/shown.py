@@ -56,13 +56,15 @@ def _head(name: str, standing: Standing, room: int, ink: Paint) -> str:
     total, counts = len(standing.rows), standing.counts
     done = counts["finished"] / total if total else 1.0
     full = int(BAR * done)
-    told = [
-        ink(f"{count} {_WORDS[state]}", *_STYLES.get(state, ()))
-        for state, count in counts.items()
-        if count or state == "finished"
-    ]
     plural = "s" if total != 1 else ""
-    first = f"{ink(name, 'bold')}: {total} run{plural}: {', '.join(told)}"
+    first, used = f"{ink(name, 'bold')}: {total} run{plural}:", len(f"{name}: {total} run{plural}:")
+    for state, count in counts.items():
+        if count or state == "finished":
+            told = f"{count} {_WORDS[state]}"
+            before = "" if first.endswith(":") else ","
+            breaks = used + len(f"{before} {told},") > room
+            used = len(told) + 2 if breaks else used + len(f"{before} {told}")
+            first += before + ("\n  " if breaks else " ") + ink(told, *_STYLES.get(state, ()))
     bar = ink("█" * full, "green") + ink("░" * (BAR - full), "dim")
     return f"{first}\n{bar} {_percent(done)}{_rest(standing)}"
 
