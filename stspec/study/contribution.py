@@ -7,7 +7,7 @@ CVPR 2021. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.findings import BASELINE, Findings, findings
+from stspec.study.labels import approach
 from stspec.study.outcomes import Floats
 from stspec.study.records import Facets, Result
 from stspec.study.statistics import Interval
@@ -71,6 +72,7 @@ class Contribution:
 
     data: str
     policy: str
+    """The head, where models have no policy."""
     temporal_pooling: bool
     phi: Interval
     psi: Interval
@@ -106,7 +108,8 @@ def contributions(
     groups: dict[tuple[str, str, bool], list[Facets]] = {}
     for facets in found.cells:
         if facets.policy != baseline:
-            name = facets.data, facets.policy, facets.temporal_pooling
+            own = approach(replace(facets, temporal_pooling=False))
+            name = facets.data, own, facets.temporal_pooling
             groups.setdefault(name, []).append(facets)
     told = []
     for (data, policy, pooling), members in groups.items():

@@ -107,7 +107,7 @@ function confusionOf(number) {
     button.disabled = true;
     const outcomes = await block("outcomes").catch(() => null);
     if (!outcomes?.runs[number]?.cells) {
-      place.replaceChildren(element("p", { class: "remark" }, "No predictions were kept of this model: `stspec study run` writes them, and `stspec eval --output` those of a single run."));
+      place.replaceChildren(element("p", { class: "remark" }, "No predictions of this model are here, or its videos bear several labels each."));
       return;
     }
     showConfusion(outcomes, number, await confusion(outcomes, number), place);

@@ -130,6 +130,8 @@ async function redraw(place) {
   place.classList.remove("waiting");
   if (made === null) return;
   await library.react(place, made.traces, made.layout, CONFIG);
+  // The place has a label that says what is drawn; the drawing's parts say nothing by themselves.
+  for (const svg of [...all("svg", place), ...all("#js-plotly-tester")]) svg.setAttribute("aria-hidden", "true");
   place.dataset.drawn = "yes";
   place.onclick = null;
   place.removeAllListeners?.("plotly_click");

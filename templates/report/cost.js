@@ -137,8 +137,8 @@ function keyEntries(rows) {
     ...of(policies, "policy").map((name) =>
       entry(mark("circle", `var(--c${policies.indexOf(name) % 8})`, false), name)),
     ...(kinds.length > 1 ? kinds.map((name) => entry(mark(symbolOf(name), soft, false), name)) : []),
-    ...(several("tp") ? [entry(mark("circle", soft, false), "temporal pooling"),
-      entry(mark("circle", soft, true), "none")] : []),
+    ...(several("tp") ? [entry(mark("circle", soft, false), "pooled"),
+      entry(mark("circle", soft, true), "not pooled")] : []),
     ...(several("frames") ? [entry("larger: more frames")] : []),
     ...(several("published") ? [entry("paler: published")] : []),
   ];

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -126,8 +127,61 @@ def test_plots_follow_the_dark(tab: Browser, page: Path) -> None:
 
 
 @pytest.mark.needs_browser
+def test_what_can_be_used_has_a_name_that_can_be_spoken(tab: Browser, page: Path) -> None:
+    tab.open(page, "#run-3")
+    tab.wait(DRAWN)
+    tab.send("Accessibility.enable")
+    nodes = tab.send("Accessibility.getFullAXTree")["nodes"]
+    tab.send("Accessibility.disable")
+    roles = {"button", "link", "combobox", "checkbox", "searchbox", "image", "table", "region",
+             "form", "group", "figure", "navigation"}  # fmt: skip
+    told = dict.fromkeys(roles, 0)
+    for node in nodes:
+        role = node.get("role", {}).get("value")
+        if role in roles and not node["ignored"]:
+            told[role] += 1
+            named = node.get("name", {}).get("value") or role in ("group", "form")
+            assert named, f"a {role} without a name: {node}"
+    assert min(told[role] for role in ("button", "link", "combobox", "checkbox", "image")) > 0
+    heads = tab.run("[...document.querySelectorAll('h1,h2,h3,h4')].map(e => +e.tagName[1])")
+    assert heads[0] == 1 and all(b <= a + 1 for a, b in pairwise(heads))
+    captions = "[...document.querySelectorAll('table')].every(e => e.caption !== null)"
+    assert tab.run(captions)
+
+
+@pytest.mark.needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_can_be_told_from_the_ground(tab: Browser, page: Path, scheme: str) -> None:
+    # WCAG 2.2: 4.5 to 1 of texts, 3 to 1 of marks and of the edges of what can be used.
+    with tab.media(prefers_color_scheme=scheme):
+        tab.open(page)
+        names = ["ground", "raised", "ink", "soft", "link", "plus", "minus", "edge",
+                 *(f"c{number}" for number in range(8))]  # fmt: skip
+        style = "getComputedStyle(document.documentElement).getPropertyValue"
+        found = {name: str(tab.run(f"{style}('--{name}')")).strip() for name in names}
+    for name in names[2:]:
+        for ground in names[:2]:
+            least = 4.5 if name in ("ink", "soft", "link", "plus", "minus") else 3.0
+            if name != "edge" or ground == "ground":
+                assert contrast(found[name], found[ground]) >= least, (name, ground)
+
+
+def contrast(a: str, b: str) -> float:
+    """Return the ratio of two colours' luminances, as WCAG 2.2 has it."""
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.needs_browser
 def test_hostile_names_are_but_text(tab: Browser, tmp_path: Path) -> None:
-    made = Made(data=HOSTILE[:1], backbones=HOSTILE[:2], policies=HOSTILE[2:5], classes=HOSTILE)
+    policies = ("tsn", *HOSTILE[2:5])
+    made = Made(data=HOSTILE[:1], backbones=HOSTILE[:2], policies=policies, classes=HOSTILE)
     # A folder's name is a key's, so the names stand in facets, settings, specs and classes.
     found = made.results(tmp_path / "runs")
     path = tmp_path / "page.html"
@@ -140,6 +194,9 @@ def test_hostile_names_are_but_text(tab: Browser, tmp_path: Path) -> None:
     assert tab.run("window.broken === undefined && document.querySelector('img') === null")
     assert tab.run("document.querySelector('h1').textContent") == HOSTILE[0]
     assert tab.run("document.querySelectorAll('#class-gains tbody tr').length") == len(HOSTILE)
+    assert tab.run("document.querySelectorAll('#contributions tbody tr').length") == 6
+    tab.run("document.querySelectorAll('.gain details').forEach(e => e.open = true)")
+    tab.wait("document.querySelectorAll('.gain tbody tr').length === 8 + 8")
     assert tab.said == []
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stspec import __version__
 from stspec.compose.locate import data_root
@@ -32,6 +32,9 @@ from stspec.study.report.rows import (
     share,
 )
 from stspec.study.standing import Row
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 SCRIPTS = ("core", "table", "cost", "gains", "run", "classes", "start")
 _SECTIONS = (
@@ -88,7 +91,17 @@ def render(subject: Subject) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = _coded
     return environment.get_template("page.html.j2").render(_context(subject))
+
+
+def _coded(text: str) -> Markup:
+    """Return a text with what stands between backticks as code, all of it escaped."""
+    from markupsafe import Markup
+
+    parts = [Markup("<code>{}</code>" if i % 2 else "{}").format(part)
+             for i, part in enumerate(text.split("`"))]  # fmt: skip
+    return Markup("").join(parts)
 
 
 def _context(subject: Subject) -> dict[str, Any]:
