@@ -57,8 +57,11 @@ class Options:
 
     @property
     def readers(self) -> int:
-        """Return how many processes read videos: as many as there are cores, up to eight."""
-        return min(os.cpu_count() or 1, 8) if self.workers is None else self.workers
+        """Return how many processes read videos: as many as this has cores, up to eight."""
+        if self.workers is not None:
+            return self.workers
+        ours = hasattr(os, "sched_getaffinity")  # a scheduler may have given it a few
+        return min(len(os.sched_getaffinity(0)) if ours else os.cpu_count() or 1, 8)
 
 
 @dataclass(frozen=True)
