@@ -87,6 +87,9 @@ class Worker:
     def __post_init__(self) -> None:
         self._leases = Leases(self.store.leases, this_process(self.options.beat))
         self._mine = [run for run in self.runs if not self.only or run.key in self.only]
+        self._keys = frozenset(run.key for run in self.runs)
+        self._ahead: Sequence[PlannedRun] = self.runs
+        # Those that were not finished when we last looked.
         self._sound: set[str] = set()
         self._whole: set[str] = set()
         # Finished runs whose result, and all of whose files, were found to be good.
@@ -152,7 +155,7 @@ class Worker:
             return "over"
         now = time.monotonic()
         self._rests = {key: until for key, until in self._rests.items() if until > now}
-        for run in sorted(left, key=lambda run: _attempts(failures, run.key)):
+        for run in left:
             if run.key in self._rests or (run.after is not None and run.after not in finished):
                 continue
             seen = None
@@ -169,14 +172,16 @@ class Worker:
     def _finished(self) -> set[str]:
         """Return the keys of finished runs; damaged ones among ours are put out of the way."""
         found = self.store.finished_keys()
-        for run in self.runs:
-            if run.key in found and run.key not in self._sound:
-                try:
-                    self.store.result(run.key)
-                    self._sound.add(run.key)
-                except DamagedError as error:
-                    self._set_aside(run.key, error)
-                    found.discard(run.key)
+        for key in sorted((found & self._keys) - self._sound):
+            try:
+                self.store.result(key)
+                self._sound.add(key)
+            except DamagedError as error:
+                self._set_aside(key, error)
+                found.discard(key)
+        if not self._sound <= found:  # another has found damage
+            self._sound &= found
+            self._ahead = self.runs
         return found
 
     def _set_aside(self, key: str, error: DamagedError) -> None:
@@ -184,19 +189,24 @@ class Worker:
         self.say(f"{key}: its result is damaged: {error}; moved to {display_path(path)}")
         self._sound.discard(key)
         self._whole.discard(key)
+        self._ahead = self.runs
 
     def _left(self, finished: set[str], failures: dict[str, Failure]) -> list[PlannedRun]:
-        """Return the runs that are not finished, and neither given up nor behind one that is."""
+        """Return the runs that are not finished, and neither given up nor behind one that is.
+
+        Those that have not failed yet come first.
+        """
+        self._ahead = [run for run in self._ahead if run.key not in finished]
         lost = {key for key, failure in failures.items() if failure.final}
         left = []
-        for run in self.runs:
-            if run.key in finished:
-                continue
+        for run in self._ahead:
             if run.after in lost and run.after not in finished:
                 lost.add(run.key)
             elif run.key not in lost:
                 left.append(run)
-        return [run for run in left if not self.only or run.key in self.only]
+        if self.only:
+            left = [run for run in left if run.key in self.only]
+        return sorted(left, key=lambda run: _attempts(failures, run.key)) if failures else left
 
     def _hold(self, lease: Lease, run: PlannedRun, seen: Seen | None) -> None:
         """Bring a run that is ours as far as it goes, and let go of it."""

@@ -20,6 +20,7 @@ from typing import Any
 from stspec.cli.study.work import leave_at_end
 from stspec.output import write_text
 from stspec.study.executor import Launch, WorkOptions
+from stspec.study.failures import read_failure
 from stspec.study.lease import Holder
 from stspec.study.records import Facets, PlannedRun, Result
 from stspec.study.store import Store, open_store
@@ -49,10 +50,22 @@ def planned(count: int, chain: int = 4) -> tuple[PlannedRun, ...]:
 
 
 class StandIn:
-    """Trains a run by hashing; `pause` seconds a step; fails where it is told to."""
+    """Trains a run by hashing; `pause` seconds a step; fails where it is told to, or once."""
 
-    def __init__(self, pause: float = 0.0, fails: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, pause: float = 0.0, fails: frozenset[str] = frozenset(), fails_once: int = 0
+    ) -> None:
         self.pause, self.fails = pause, fails
+        self.fails_once = fails_once
+        """Each so-manieth run fails at first."""
+
+    def is_to_fail(self, task: Task) -> bool:
+        if task.run.name in self.fails:
+            return True
+        number = int(task.run.name.removeprefix("run-"))
+        if not self.fails_once or number % self.fails_once:
+            return False
+        return not read_failure(task.store, task.run.key).attempts
 
     def __call__(self, task: Task) -> Result:
         folder, run = task.folder, task.run
@@ -63,8 +76,9 @@ class StandIn:
         with (folder / "log.jsonl").open("a+b") as log:
             log.truncate(sum(len(_line(step)) for step in range(first)))
             for step in range(first, STEPS):
-                time.sleep(self.pause)
-                if run.name in self.fails:
+                if self.pause:
+                    time.sleep(self.pause)
+                if step == 3 and self.is_to_fail(task):
                     raise ValueError("it never works")
                 state = hashlib.sha256(f"{state} {step}".encode()).hexdigest()
                 log.write(_line(step))
@@ -120,18 +134,17 @@ def abroad(holder: Holder, number: int) -> Holder:
 def work(
     root: Path, count: int, pause: float = 0.0, machine: int | None = None, beat: float = 0.05,
     fails: frozenset[str] = frozenset(), log: Path | None = None, wait: bool = True,
-    attached: bool = False,
+    attached: bool = False, fails_once: int = 0,
 ) -> None:  # fmt: skip
     """Be a worker; end with its status."""
 
     def say(text: str) -> None:
-        print(text, flush=True)
         if log is not None:
             with log.open("a") as file:
                 file.write(text + "\n")
 
     worker = Worker(
-        open_store(root), planned(count), StandIn(pause, fails), say,
+        open_store(root), planned(count), StandIn(pause, fails, fails_once), say,
         WorkOptions(beat=beat), wait=wait,
     )  # fmt: skip
     if machine is not None:
