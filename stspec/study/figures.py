@@ -85,8 +85,8 @@ def _sampling(found: Findings, baseline: str) -> Figure:
 
 
 def _levels(found: Findings, facets: Facets, run: Result) -> list[tuple[str, float]]:
-    clip, video = run.extra.get("clip_top1"), run.extra.get("video_top1")
-    if isinstance(clip, float):
+    clip, video = found.clip_top1(facets), run.extra.get("video_top1")
+    if clip is not None:
         return [("clip level", clip), ("video level", found.top1(facets))]
     known = [("clip level", found.top1(facets))]
     return [*known, ("video level", video)] if isinstance(video, float) else known

@@ -95,6 +95,12 @@ class Findings:
         known = [run.top5 for run in self.cells[facets] if run.top5 is not None]
         return float(np.mean(known)) if known else None
 
+    def clip_top1(self, facets: Facets) -> float | None:
+        """Return a cell's top-1 accuracy at clip level, mean over the seeds that have one."""
+        told = [run.extra.get("clip_top1") for run in self.cells[facets]]
+        known = [value for value in told if isinstance(value, float)]
+        return float(np.mean(known)) if known else None
+
     def macs(self, facets: Facets) -> int:
         """Return the MACs of one clip of a cell's model."""
         return self.cells[facets][0].macs

@@ -396,10 +396,10 @@ def _vmz(found: Findings, options: Options) -> Table:
     ways = {(f.policy, f.temporal_pooling) for f in found.cells}
     several = {policy for policy, pooled in ways if (policy, not pooled) in ways}
     rows: list[tuple[tuple[Value, ...], str, float]] = []
-    for f, runs in found.cells.items():
-        clip = runs[0].extra.get("clip_top1")
+    for f in found.cells:
+        clip = found.clip_top1(f)
         key = (f.data, approach(f) if f.policy in several else f.policy, f.backbone)
-        if isinstance(clip, float):
+        if clip is not None:
             rows.append((key, f"clip level, {f.frames} frames", clip))
         rows.append((key, f"{f.frames} frames", found.top1(f)))
     columns = (_DATA, Column("policy", "convolutions"), Column("backbone", "backbone"))

@@ -67,10 +67,13 @@ class Replicates:
             statistic: from accuracies (..., C) to figures (...).
             level: share of such intervals that hold the true figure.
         """
-        drawn = statistic(self.accuracy)
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         estimate = float(statistic(self.estimate))
-        return Interval(estimate, float(low), float(high), level, min(self.seeds), self.videos)
+        drawn = statistic(self.accuracy)
+        drawn = drawn[np.isfinite(drawn)]  # of few videos a draw may leave a share undefined
+        low = high = None
+        if drawn.size:
+            low, high = map(float, np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+        return Interval(estimate, low, high, level, min(self.seeds), self.videos)
 
     def pick(self, columns: Sequence[int]) -> Replicates:
         """Return some of the cells."""

@@ -140,3 +140,13 @@ def test_a_p_value_agrees_with_its_interval() -> None:
     same = resample(np.stack([right[0], right[0]]), draws=100)
     assert same.p_value() == 1.0
     assert same.difference().excludes_zero is False
+
+
+def test_draws_that_leave_a_share_undefined_are_passed_over() -> None:
+    # Of two videos, one of them right, a quarter of the draws has none right: 0 / 0.
+    found = resample(np.array([[True, False], [True, False]]), draws=400)
+    told = found.interval(
+        lambda cells: cells[..., 0] / np.where(cells[..., 1], cells[..., 1], np.nan)
+    )
+    assert (told.estimate, told.low, told.high) == (1.0, 1.0, 1.0)
+    assert found.interval(lambda cells: cells[..., 0] * np.nan).low is None

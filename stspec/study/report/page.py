@@ -52,6 +52,10 @@ _NO_CLASSES = "No predictions on videos were kept, so nothing is known of single
 _NO_LATENCY = (
     "No latency was measured: `stspec study run` measures that of each model when it is trained."
 )
+_LATENCY = (
+    "Latency is of one clip at a time, measured on each run's own device when it was trained; "
+    "other work on that machine makes it longer. `stspec bench` compares models side by side."
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def _context(subject: Subject) -> dict[str, Any]:
         "filters": _filters(results, shown),
         "accuracies": _accuracies(results),
         "costs": _costs(results),
-        "missing_costs": [] if any(map(latency, results)) or not results else [_NO_LATENCY],
+        "cost_notes": [_LATENCY if any(map(latency, results)) else _NO_LATENCY] if results else [],
         "data_sets": _data_sets(results),
         "caption": _caption(results),
         "kinds": subject.gains.kinds,
