@@ -36,6 +36,9 @@ TELLS = {
     "p3d": "p3d_63",
     "davidea": "davidea_c3d",
     "gst": "gst_resnet50_a4_b1",
+    "hara": "hara_r2p1d_18",
+    "kylemin": "kylemin_s3d",
+    "mstcn": "mstcn_4stages",
 }
 """Code bases whose keys follow from the rules, each with a row that shows it."""
 
