@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.network import Network, load
 from stspec.source import Mapping as Tree
 from stspec.source import Scalar, read_text
@@ -141,6 +141,20 @@ def _data_json(one: DataSet) -> dict[str, Any]:
 
 def _data_from_json(found: Mapping[str, Any]) -> DataSet:
     return DataSet(**{**found, "without": tuple(found["without"])})
+
+
+def stored_plan(store: Path, name: str) -> Plan:
+    """Return the plan that a store's folder has of a study.
+
+    Raises:
+        SpecError: `unknown-study`, with the nearest name, or as `read_plan`.
+    """
+    names = sorted(path.stem for path in (store / "plans").glob("*.json"))
+    if name not in names:
+        message = f"{display_path(store)} has no plan of a study `{name}`"
+        help = did_you_mean(name, names) or "`stspec study run` puts one there"
+        raise SpecError(Diagnostic("unknown-study", message, help=help))
+    return read_plan(store / "plans" / f"{name}.json")
 
 
 def read_plan(path: Path) -> Plan:

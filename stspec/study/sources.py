@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.evaluate.predictions import read_predictions
-from stspec.study.plan import read_plan
+from stspec.study.findings import BASELINE
+from stspec.study.plan import stored_plan
 from stspec.study.published import PREFIX, published
 from stspec.study.records import Facets, Result
 from stspec.study.store import open_store
@@ -33,7 +34,7 @@ def results_of(source: str, study: str | None = None) -> list[Result]:
         return published(source.removeprefix(PREFIX))
     store = open_store(Path(source))
     if study is not None:
-        return store.results(read_plan(store.root / "plans" / f"{study}.json").runs)
+        return store.results(stored_plan(store.root, study).runs)
     return sorted(store.results(), key=_by_name)
 
 
@@ -41,6 +42,19 @@ def _by_name(result: Result) -> list[tuple[int, str]]:
     """Order names as people do: f8 before f16."""
     parts = re.split(r"(\d+)", result.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def check_baseline(results: Sequence[Result], baseline: str) -> None:
+    """Refuse a baseline that no result has, unless it is the one by default.
+
+    Raises:
+        SpecError: `unknown-choice`, with the nearest policy.
+    """
+    policies = list(dict.fromkeys(each.facets.policy for each in results))
+    if results and baseline != BASELINE and baseline not in policies:
+        message = f"no model here has the policy `{baseline}`, so it is no baseline"
+        help = did_you_mean(baseline, policies)
+        raise SpecError(Diagnostic("unknown-choice", message, help=help))
 
 
 def select(results: Sequence[Result], text: str) -> list[Result]:

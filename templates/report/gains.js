@@ -101,7 +101,7 @@ function contributionPlot(figure, rows, name) {
   draw(find(".plot", figure), (paint) => {
     const colours = list.map((row) => colourOf(paint, row.policy));
     const traces = MEASURES.map(({ id, title, symbol, open }) => ({
-      x: list.map((row) => row[id].value), y: made.placed.map(({ y }) => y), mode: "markers",
+      x: list.map((row) => row[id].value), y: made.placed.map(({ y }) => y + (open ? -0.16 : 0.16)), mode: "markers",
       error_x: { ...errors(list.map((row) => row[id]), 1), color: paint.soft }, hoverinfo: "text",
       text: list.map((row) => `${plain(pooled(row))}${row.published ? ", published" : ""}<br>${title} ${interval(row[id], number)}, ${row.pairs} pairs`),
       marker: { symbol: symbol + (open ? "-open" : ""), size: 9, color: colours, line: { width: 1.4, color: colours },

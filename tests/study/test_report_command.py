@@ -105,7 +105,9 @@ def test_the_page_of_a_paper_has_its_table_8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["quack"], "the store has quick"),
+        (["quikc"], "did you mean `quick`"),
+        (["../plans/quick"], "has no plan of a study"),
+        (["quick", "--baseline", "tms"], "no model here has the policy `tms`"),
         (["quick", "--published", "study2012"], "study2021"),
         (["published:vmz2081"], "vmz2018"),
         (["quick", "--store", "nowhere"], "there is no store of runs in nowhere"),

@@ -89,9 +89,10 @@ def export(
     from stspec.study.export import form_of
     from stspec.study.findings import Findings
     from stspec.study.paper_tables import Options, make_table
-    from stspec.study.sources import results_of, select
+    from stspec.study.sources import check_baseline, results_of, select
 
     results = results_of(source, study)
+    check_baseline(results, baseline)
     found = Findings(results if data is None else select(results, f"data={data}"))
     if name is None:
         write(_listed())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +53,7 @@ def report(
     from stspec.output import write_output
     from stspec.study.published import PREFIX
     from stspec.study.report import render
+    from stspec.study.sources import check_baseline
 
     tables = list(dict.fromkeys(name.removeprefix(PREFIX) for name in published or ()))
     name = Path(study).stem if study.endswith(SUFFIXES) else study.removeprefix(PREFIX)
@@ -61,6 +61,7 @@ def report(
         found = _of_papers(list(dict.fromkeys([name, *tables])))
     else:
         found = _of_store(name, store, tables)
+    check_baseline(found.args[1], baseline)
     subject = found(baseline=baseline, definition=definition.value)
     page = render(subject)
     path = output or Path(f"{name}.html")
@@ -80,7 +81,7 @@ def _told(subject: Subject) -> str:
     return ", ".join([*parts, *([plural(printed, "published result")] if printed else [])])
 
 
-def _of_papers(names: list[str]) -> Callable[..., Subject]:
+def _of_papers(names: list[str]) -> partial[Subject]:
     from stspec.study.published import open_published
     from stspec.study.report import collect
 
@@ -90,16 +91,16 @@ def _of_papers(names: list[str]) -> Callable[..., Subject]:
     return partial(collect, ", ".join(names), results, about=about, notes=_sources(names))
 
 
-def _of_store(name: str, folder: Path, tables: list[str]) -> Callable[..., Subject]:
+def _of_store(name: str, folder: Path, tables: list[str]) -> partial[Subject]:
     from stspec.cli.screen import remark
-    from stspec.study.plan import read_plan
+    from stspec.study.plan import stored_plan
     from stspec.study.published import published
     from stspec.study.report import collect
     from stspec.study.standing import Watch
     from stspec.study.store import open_store
 
     there = open_store(folder)
-    plan = read_plan(there.root / "plans" / f"{name}.json")
+    plan = stored_plan(there.root, name)
     results = there.results(plan.runs, remark)
     for table in tables:
         results += published(table)

@@ -68,13 +68,16 @@ def facts(
         ("Frames", (each.frames for each in facets)),
         ("Sampling", (each.sampling for each in facets)),
         ("Heads", (each.head for each in facets if each.head)),
-        ("Recipes", _told(details, "about", "recipe")),
+        ("Recipes", [_recipe_text(each) for each in details if each is not None]),
         ("Seeds", (each.seed for each in results if each.seed is not None)),
         ("stspec", _told(details, "environment", "stspec")),
         ("torch", _told(details, "environment", "torch")),
         ("Devices", _told(details, "environment", "device")),
     ]
-    named = [Fact(term, _list(ordered(values))) for term, values in every]
+    named = [
+        Fact(term, _list(ordered(values), "; " if term == "Recipes" else ", "))
+        for term, values in every
+    ]
     return [fact for fact in named if fact.text]
 
 
@@ -149,7 +152,7 @@ def _seeds(yours: Sequence[Result]) -> str:
     told = ", ".join(
         f"{_count(n, 'model')} of {_count(k, 'seed')}" for k, n in sorted(counts.items())
     )
-    return f"Seeds: {told}."
+    return f"Seeds: {told}. Intervals are over videos and over these seeds."
 
 
 def _but_seed(result: Result) -> tuple[Any, ...]:
@@ -168,6 +171,14 @@ def _recipes(details: Sequence[Detail]) -> Group:
     columns = ("Recipe", "epochs", "batch", "optimizer", "schedule", "batch norm", "views tested",
                "runs", "SHA-256, first 16")  # fmt: skip
     return Group("Recipes", "The recipes in full stand with each model below.", columns, rows)
+
+
+def _recipe_text(detail: Detail) -> str:
+    told = told_by(detail.recipe or "")
+    if "epochs" not in told:
+        return str(detail.about.get("recipe", ""))
+    parts = [f"{told['epochs']} epochs", *(f"batch {told[n]}" for n in ("batch",) if n in told)]
+    return ", ".join([*parts, *(str(told[n]) for n in ("optimizer", "schedule") if n in told)])
 
 
 def _protocol_texts(told: Mapping[str, Plain]) -> list[str]:
@@ -251,10 +262,10 @@ def _told(details: Sequence[Detail | None], part: str, name: str) -> list[str]:
     return [str(value) for value in found if value not in (None, "")]
 
 
-def _list(values: Sequence[Any]) -> str:
-    told = [str(value) for value in values[:MOST]]
+def _list(values: Sequence[Any], between: str = ", ") -> str:
+    told = [str(value) for value in values[:MOST] if value != ""]
     more = len(values) - MOST
-    return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
+    return between.join(told) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _count(count: int, noun: str) -> str:
