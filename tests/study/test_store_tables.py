@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stspec.diagnostics import SpecError
 from stspec.evaluate.predictions import Predictions, read_answers, write_predictions
 from stspec.evaluate.views import Views
 from stspec.study.figures import make_figure
@@ -188,3 +190,21 @@ def test_the_accuracy_of_clips_is_the_mean_of_the_views_alone(tmp_path: Path) ->
     read = read_answers(tmp_path / "p.npz")
     assert (read.ids, read.labels, read.classes) == (ids, labels, ("a", "b", "c"))
     assert read.first.tolist() == found.fused.argmax(axis=1).tolist()
+
+
+def test_first_classes_are_refused_as_predictions_are(tmp_path: Path) -> None:
+    logits = np.array([[[1.0, 0.0]], [[0.0, 2.0]], [[0.0, 3.0]]], dtype=np.float32)
+    good = Predictions(("a", "b", "c"), ((0,), (1,), (0,)), logits, ("x", "y"), Views())
+    path = tmp_path / "p.npz"
+    write_predictions(path, good)
+    whole = path.read_bytes()
+    place = whole.index(b"first.npy") + 9 + 128  # behind the header of the array
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(SpecError, match="Bad CRC-32"):
+        read_answers(path)
+    broken = replace(good, logits=np.where(logits == 3.0, np.nan, logits).astype(np.float32))
+    write_predictions(path, broken)
+    with pytest.raises(SpecError) as raised:
+        read_answers(path)
+    (told,) = raised.value.diagnostics
+    assert told.message == "scores of 1 of 3 videos are not finite, `c` first"
