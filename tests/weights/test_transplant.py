@@ -22,6 +22,11 @@ SEEDS = st.integers(0, 2**32 - 1)
 COUNTS = st.integers(1, 9)
 
 
+def narrow(spec: dict[str, Any]) -> Network:
+    """Return a network of a quarter of the channels; what is carried over is the same."""
+    return load(spec, [("backbone.width", 0.25)])
+
+
 def drawn(seed: int, *shape: int) -> Any:
     return np.random.default_rng(seed).standard_normal(shape)
 
@@ -110,8 +115,8 @@ def trunk(module: nn.Module, x: Tensor) -> Tensor:
 def test_average_gives_a_static_clip_the_activations_of_its_frame() -> None:
     # In the middle of a clip that is longer than what the network looks at, no edge is seen.
     frames = 45
-    image = load(on("resnet18", "tsn", frames=1))
-    network = load(on("resnet18", {"extends": "i3d", "inflate": "average"}, frames=frames))
+    image = narrow(on("resnet18", "tsn", frames=1))
+    network = narrow(on("resnet18", {"extends": "i3d", "inflate": "average"}, frames=frames))
     theirs, ours, report = moved(image, network)
     assert not report.filled
     flat = trunk(theirs, still(1))
@@ -120,19 +125,19 @@ def test_average_gives_a_static_clip_the_activations_of_its_frame() -> None:
 
 
 def test_center_gives_every_frame_of_any_clip_its_activations() -> None:
-    image = load(on("resnet18", "tsn", frames=5))
-    network = load(on("resnet18", {"extends": "i3d", "inflate": "center"}, frames=5))
+    image = narrow(on("resnet18", "tsn", frames=5))
+    network = narrow(on("resnet18", {"extends": "i3d", "inflate": "center"}, frames=5))
     theirs, ours, _ = moved(image, network)
     x = torch.randn(2, 3, 5, 32, 32, dtype=torch.float64)
     torch.testing.assert_close(run(ours, x), run(theirs, x), rtol=1e-9, atol=1e-9)
 
 
 def test_repeat_is_not_divided_and_zero_init_is_silent() -> None:
-    image = load(on("resnet18", "tsn"))
+    image = narrow(on("resnet18", "tsn"))
     weight = build_module(image).state_dict()["layer1.0.conv1.weight"]
     state = {"layer1.0.conv1.weight": weight}
     for policy, wanted in (("repeat", weight), ("zero_init", torch.zeros_like(weight))):
-        network = load(on("resnet18", {"extends": "i3d", "inflate": policy}))
+        network = narrow(on("resnet18", {"extends": "i3d", "inflate": policy}))
         module = build_module(network)
         transplant_weights(network, module, image, state)
         kernel = module.state_dict()["layer1.0.conv1.weight"]
@@ -143,8 +148,8 @@ def test_repeat_is_not_divided_and_zero_init_is_silent() -> None:
 
 def test_a_volume_becomes_flat_again() -> None:
     # Summed over time: in the middle of a long static clip both compute the same.
-    network = load(on("resnet18", "i3d", frames=45))
-    flat = load(on("resnet18", "tsn", frames=1))
+    network = narrow(on("resnet18", "i3d", frames=45))
+    flat = narrow(on("resnet18", "tsn", frames=1))
     theirs, ours, report = moved(network, flat)
     assert not report.filled and "summed over 3 frames" in report.summary()
     volume = trunk(theirs, still(45))[:, :, 22]
@@ -163,10 +168,10 @@ def test_a_volume_becomes_flat_again() -> None:
     ],
 )
 def test_policies_share_all_of_their_backbone(one: str, other: str) -> None:
-    donor, network = (load(on("resnet50", policy, frames=16)) for policy in (one, other))
+    donor, network = (narrow(on("resnet50", policy, frames=16)) for policy in (one, other))
     report = transplant_weights(network, build_module(network), donor, seeded(donor))
     image = {network.image_keys.get(entry.key, entry.key) for entry in report.loaded}
-    assert set(load(on("resnet50", "tsn")).state) <= image
+    assert set(narrow(on("resnet50", "tsn")).state) <= image
 
 
 @pytest.mark.parametrize(
@@ -200,8 +205,8 @@ def test_correlation_weights_follow_the_frames() -> None:
 
 @pytest.mark.parametrize("channels", [2, 10, 15, 1])
 def test_other_inputs_see_the_mean(channels: int) -> None:
-    donor = load(on("resnet18", "i3d"))
-    network = load(on("resnet18", "i3d", channels=channels))
+    donor = narrow(on("resnet18", "i3d"))
+    network = narrow(on("resnet18", "i3d", channels=channels))
     theirs, ours, report = moved(donor, network)
     kernels = (m.state_dict()["conv1.weight"] for m in (theirs, ours))
     there, here = kernels
@@ -214,8 +219,8 @@ def test_other_inputs_see_the_mean(channels: int) -> None:
 
 
 def test_another_number_of_classes_keeps_its_own_classifier() -> None:
-    donor = load(on("resnet18", "tsn"))
-    network = load({**on("resnet18", "tsn"), "classes": 9})
+    donor = narrow(on("resnet18", "tsn"))
+    network = narrow({**on("resnet18", "tsn"), "classes": 9})
     module = build_module(network)
     before = module.state_dict()["fc.weight"].clone()
     report = transplant_weights(network, module, donor, seeded(donor))
@@ -232,13 +237,13 @@ def test_what_does_not_fit_is_told_and_keeps_its_values() -> None:
 
 
 def test_a_stranger_is_refused() -> None:
-    donor, network = load(on("squeezenet", "tsn")), load(on("resnet18", "tsn"))
+    donor, network = load(on("squeezenet", "tsn")), narrow(on("resnet18", "tsn"))
     with pytest.raises(SpecError, match="none of the checkpoint's"):
         transplant_weights(network, build_module(network), donor, {"a.weight": torch.zeros(1)})
 
 
 def test_an_image_network_fills_the_same_either_way() -> None:
-    image, network = load(on("resnet18", "tsn")), load(on("resnet18", "i3d"))
+    image, network = narrow(on("resnet18", "tsn")), narrow(on("resnet18", "i3d"))
     state = seeded(image).state_dict()
     one, other = build_module(network), build_module(network)
     transplant_weights(network, one, image, state)

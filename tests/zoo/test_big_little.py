@@ -38,6 +38,7 @@ def test_any_of_its_networks(
 ) -> None:
     sets = shallow(alpha, beta, depths)
     sets += [(f"policy.temporal.{rule}.kernel", blend) for rule in ("tam", "tam_residual")]
+    sets.append(("backbone.width", 0.5))
     network = sampling.small("blvnet_tam_r50_8x2", *sets, frames=frames, size=size)
     module = sampling.as_predicted(network)
     sampling.costs_as_predicted(network)
