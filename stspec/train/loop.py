@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -284,8 +285,7 @@ class Loop(Given):
                 "metrics": self.metrics,
                 "scaler": stage.stepper.scaler.state_dict(),
                 "log": [mark.offset, mark.sha256],
-                "spec": spec_text(self.network),
-                "recipe": self.recipe.text(),
+                **self._texts,
                 "data": self.feed.about,
                 "environment": self.environment,
             }
@@ -294,6 +294,11 @@ class Loop(Given):
                 self.folder.checkpoints, self.position.step, tensors, values
             )
             self.saved_step = self.position.step
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """What a checkpoint must be resumed with; written out once, not in each save."""
+        return {"spec": spec_text(self.network), "recipe": self.recipe.text()}
 
     def _diverged(self, stage: Stage, what: str) -> SpecError:
         lr = stage.stepper.optimizer.param_groups[0]["lr"]

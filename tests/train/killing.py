@@ -19,7 +19,7 @@ from stspec.train.step import Stepper
 from tests.train.tiny import tiny_train
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.train.killing"])
+CONTEXT.set_forkserver_preload(["tests.train.killing", "tests.train.warm"])
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Stepper, "step"),
