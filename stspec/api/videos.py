@@ -123,7 +123,8 @@ def evaluate(
         testing = tested.testing
         dataset = ClipDataset(manifest, testing.augmentation, seed=0, broken=broken)
         loader = eval_loader(
-            dataset, batch=batch, rank=world.rank, world=world.size, workers=workers
+            dataset, batch=batch, rank=world.rank, world=world.size, workers=workers,
+            pin_memory=world.device.type == "cuda",
         )  # fmt: skip
         told = _counted(progress, len(loader) * batch) if world.is_first and progress else None
         ordering = {}

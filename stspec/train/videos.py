@@ -122,6 +122,7 @@ class VideoFeed:
             loader = train_loader(
                 self._dataset(self.training, network), batch=batch, rank=world.rank,
                 world=world.size, workers=self.workers, persistent=self.persistent,
+                pin_memory=world.device.type == "cuda",
             )  # fmt: skip
             self._loader = key, loader
         for found in self._loader[1].start(epoch, first):
@@ -137,6 +138,7 @@ class VideoFeed:
         loader = eval_loader(
             self._dataset(self.validation, network), batch=self._views_at_once(network, world),
             rank=world.rank, world=world.size, workers=self.workers,
+            pin_memory=world.device.type == "cuda",
         )  # fmt: skip
         predictions = evaluate(
             module, loader, self.validation, views=Views(test.clips, test.crops), mean=mean,

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stspec.data.motions import make_motions
+from stspec.network import load
+from stspec.train import load_recipe, videos
+from stspec.train.distributed import World
 from tests.train.killing import result, run_tiny
+from tests.train.tiny import spec, video_feed
 
 CHANGES: dict[str, Any] = {
     "epochs": 2, "batch": 8, "norm.precise": 1, "data.crop": "random", "data.short_side": [24, 32],
@@ -59,3 +64,24 @@ def test_readers_may_change_on_the_way(
     assert run_tiny(run, ("step", 3, True), **options(data, "two that stay")) == -9
     assert run_tiny(run, **options(data, "in this process")) == 0
     assert result(run) == unbroken
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_clips_lie_where_a_gpu_fetches_them(
+    device: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU is needed to ask for it; without one torch would only warn."""
+    asked = []
+    own = videos.train_loader
+
+    def loader(*given: Any, pin_memory: bool, **named: Any) -> Any:
+        asked.append(pin_memory)
+        return own(*given, **named)
+
+    monkeypatch.setattr(videos, "train_loader", loader)
+    recipe = load_recipe("motions", [("batch", 8), ("data.short_side", 32)])
+    feed = video_feed(data, recipe, 0, False)
+    world = World(device=torch.device(device))
+    batch = next(feed.train(load(spec(classes=12)), 8, 0, 0, world))
+    assert batch["clips"].shape == (8, 3, 4, 16, 16)
+    assert asked == [device == "cuda"]
