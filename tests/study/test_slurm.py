@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from stspec.diagnostics import SpecError
-from stspec.study.executor import WorkOptions
+from stspec.study.executor import Launch, WorkOptions
+from stspec.study.plan import read_plan
 from stspec.study.slurm import Slurm, executor
 from stspec.study.store import Store, create_store
+from tests.study import small
 from tests.study.slurm_cluster import SlurmCluster, running, wait
 from tests.study.standin import StandInLaunch, expected, planned, weights
 
@@ -195,3 +197,28 @@ def test_what_slurm_refuses(slurm: SlurmCluster, study: Study) -> None:
             study.launch()
         found = caught.value.diagnostics[0]
         assert words in found.message.lower() and help in str(found.help)
+
+
+def test_real_trainings_are_put_back_and_go_on(slurm: SlurmCluster, tmp_path: Path) -> None:
+    """To the weights and the results of an unbroken study, bit for bit."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    unbroken, broken = small.planned(tmp_path / "one"), small.planned(tmp_path / "two")
+    assert small.study_work(unbroken) == 0
+    runs = read_plan(broken.root / "plans" / f"{small.NAME}.json").runs
+    task = Launch(broken.root, small.NAME, runs, WorkOptions(beat=0.2, readers=0))
+    chosen: Slurm = replace(executor({"workers": "1", "time": "30"}), poll=0.2)
+    said: list[str] = []
+
+    def interrupt() -> None:
+        wait(lambda: any(broken.root.glob("work/*/*/checkpoints/step-*.json")), "a checkpoint")
+        slurm.run("scancel", "--signal=USR2", *slurm.states())
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    chosen.launch(task, said.append)
+    helper.join()
+    assert said[1:] and "lost" not in "".join(said)
+    assert small.outcome(broken.root) == small.outcome(unbroken.root)
+    log = next((broken.root / "logs" / "small-slurm").glob("*_log.out")).read_text()
+    assert "frames2: going on" in log
