@@ -11,7 +11,7 @@ import torch
 from stspec.data.loader import train_loader
 from stspec.data.motions import make_motions
 from stspec.network import load
-from stspec.train import load_recipe
+from stspec.train import load_recipe, videos
 from stspec.train.distributed import World
 from tests.train.killing import result, run_tiny
 from tests.train.tiny import spec, video_feed
@@ -73,11 +73,12 @@ def test_clips_lie_where_a_gpu_fetches_them(
 ) -> None:
     """No GPU is needed to ask for it; without one torch would only warn."""
     asked = []
+
     def loader(*given: Any, pin_memory: bool, **named: Any) -> Any:
         asked.append(pin_memory)
         return train_loader(*given, **named)
 
-    monkeypatch.setattr("stspec.train.videos.train_loader", loader)
+    monkeypatch.setattr(videos, "train_loader", loader)
     recipe = load_recipe("motions", [("batch", 8), ("data.short_side", 32)])
     feed = video_feed(data, recipe, 0, False)
     world = World(device=torch.device(device))
