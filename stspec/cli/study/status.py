@@ -64,9 +64,9 @@ def _names(there: Store) -> list[str]:
 
 
 def _runs(there: Store, name: str) -> Sequence[PlannedRun]:
-    from stspec.study.plan import read_plan
+    from stspec.study.plan import stored_plan
 
-    return read_plan(there.root / "plans" / f"{name}.json").runs
+    return stored_plan(there.root, name).runs
 
 
 def _print_json(watches: dict[str, Watch], there: Store) -> None:

@@ -46,13 +46,13 @@ def work(
     """
     from stspec.cli.screen import remark
     from stspec.study.executor import WorkOptions
-    from stspec.study.plan import read_plan
+    from stspec.study.plan import stored_plan
     from stspec.study.store import open_store
     from stspec.study.training import PlannedTraining
     from stspec.study.worker import Worker
 
     there = open_store(store)
-    plan = read_plan(there.root / "plans" / f"{study}.json")
+    plan = stored_plan(there.root, study)
     _check_keys(only or [], {run.key: run.name for run in plan.runs}, study)
     options = WorkOptions(retries, readers, device, beat)
     worker = Worker(
