@@ -128,7 +128,7 @@ def running() -> Iterator[SlurmCluster]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def wait(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait(ready: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait until something is so."""
     until = time.monotonic() + seconds
     while True:

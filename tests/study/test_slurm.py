@@ -81,7 +81,7 @@ class Study:
 
     def end(self) -> None:
         """Wait for the end."""
-        self.thread.join(60)
+        self.thread.join(180)
         assert not self.thread.is_alive(), self.said
 
     def check(self) -> None:
