@@ -178,3 +178,18 @@ def test_gate_shift_of_bninception_stands_where_its_paper_has_it() -> None:
 def test_a_diff_says_it_in_the_fields_words(before: str, after: str, said: str) -> None:
     facets = {facet.title: facet for facet in diff(load(before), load(after)).policy}
     assert said in facets["temporal op"].b
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "count"),
+    [
+        # Every second block of stages of 3, 4, 23 and 3; of 12 parts, all but the stem.
+        ("tsm_resnet101", "shift", 18),
+        ("tsm_resnet101_mmaction2", "shift", 33),
+        ("action_resnet101", "mean_conv", 18),
+        ("tsm_bninception", "shift", 11),
+    ],
+)
+def test_modules_stand_where_their_authors_put_them(name: str, op: str, count: int) -> None:
+    kinds = [fact.node.body.kind for fact in load(name).facts.operators()]
+    assert kinds.count(op) == count
