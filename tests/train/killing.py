@@ -57,6 +57,8 @@ def _main(
     run: Path, die: tuple[str, int, bool] | None, number: signal.Signals, options: dict[str, Any]
 ) -> None:
     torch.set_num_threads(1)
+    # Else readers come from a fork server of their own, and outlive the run that is killed.
+    multiprocessing.set_start_method("fork", force=True)
     if die is not None:
         place, count, after = die
         arm(*PLACES[place], count, after, number)
