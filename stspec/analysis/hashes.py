@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stspec.emit.construct import SINGLE_CLIP
 from stspec.emit.library import template_path
 from stspec.graph import Graph, Node
 from stspec.graph.model import leaves
@@ -80,6 +81,8 @@ def _declarations(graph: Graph, facts: Facts) -> list[list[str]]:
         files = [Path(inspect.getfile(type(op)))]
         if layer is not None and layer.template is not None:
             files.append(template_path(layer.template))
+        if layer is not None and layer.is_small:
+            files.append(template_path(SINGLE_CLIP))
         found[op.kind] = [op.kind, *_file_digests(files)]
     return [found[kind] for kind in sorted(found)]
 

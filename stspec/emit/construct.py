@@ -8,7 +8,7 @@ be compared slot by slot.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stspec.emit.forward import Boundary, Forward, Statement
 from stspec.graph import Graph, Node
@@ -16,6 +16,9 @@ from stspec.ops.activation import Activation
 from stspec.ops.base import Layer, Layout, Op, Value
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
+
+SINGLE_CLIP = "single_clip"
+"""The template whose convolution is as fast for one clip as for several."""
 
 Slot = tuple[str, str, int]
 """Member path within its class, argument name, and index within a tuple (-1 for a scalar)."""
@@ -66,6 +69,21 @@ def _layers(members: list[Member]) -> Iterator[Layer]:
         if member.instance is not None:
             yield from layers_of(member.instance)
         yield from _layers(member.children or [])
+
+
+def quicken(root: Instance) -> None:
+    """Let all convolutions of clips run by oneDNN if for a single clip some would not."""
+    if any(layer.is_small for layer in layers_of(root)):
+        _quicken(root.members)
+
+
+def _quicken(members: list[Member]) -> None:
+    for member in members:
+        if member.layer is not None and member.layer.cls == "nn.Conv3d":
+            member.layer = replace(member.layer, cls="Conv3d", template=SINGLE_CLIP, is_torch=True)
+        if member.instance is not None:
+            _quicken(member.instance.members)
+        _quicken(member.children or [])
 
 
 def layer_slots(layer: Layer, path: str) -> Iterator[tuple[Slot, Value]]:

@@ -12,7 +12,15 @@ from stspec import __version__
 from stspec.compose.locate import data_root
 from stspec.diagnostics.cells import width_of
 from stspec.emit.classes import ClassPlan, Planner, inserted
-from stspec.emit.construct import Constructor, Instance, Slot, entry_layout, input_name, layers_of
+from stspec.emit.construct import (
+    Constructor,
+    Instance,
+    Slot,
+    entry_layout,
+    input_name,
+    layers_of,
+    quicken,
+)
 from stspec.emit.library import definitions, template_path
 from stspec.emit.naming import class_name
 from stspec.emit.render import FOLD_TIME, UNFOLD_TIME, ClassText, ClassWriter, library
@@ -48,6 +56,7 @@ def emit_source(
         canonical: use the canonical operators, slower, whose MACs can be counted as they run.
     """
     root = Constructor(facts).model(graph)
+    quicken(root)
     planner = Planner(root, class_name(spec), _taken(root))
     model = planner.plan_of[id(root)]
     _let_classes_vary(model)
@@ -306,7 +315,7 @@ def _entry(shape: Shape, layout: Layout, name: str) -> list[str]:
 
 MEMORY_FORMATS = {
     ("nn.Conv2d",): "torch.channels_last",
-    ("nn.Conv3d", "DepthwiseConv3d"): "torch.channels_last_3d",
+    ("nn.Conv3d", "Conv3d", "DepthwiseConv3d"): "torch.channels_last_3d",
 }
 """Where the channels of a weight lie last, as those of its input do, no call reorders them."""
 

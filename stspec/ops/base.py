@@ -157,6 +157,9 @@ class Layer:
     is_torch: bool = False
     """Whether a class of a template takes what its class of ``torch.nn`` does: one number for
     equal axes, and the initialisation."""
+    is_small: bool = False
+    """Whether one clip is so small that PyTorch leaves the layer to an implementation slower than
+    oneDNN's."""
 
 
 @dataclass(frozen=True, slots=True)

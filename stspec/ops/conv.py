@@ -28,6 +28,9 @@ from stspec.ops.base import (
 Groups = Annotated[int, Field(ge=1)] | Literal["depthwise"]
 Padding = Annotated[int, Field(ge=0)] | Same
 
+ONEDNN_ROWS = 20_480
+"""Channels x frames x rows of one clip from which on PyTorch hands a dense conv3d to oneDNN."""
+
 
 class Conv2d(Op):
     """Convolution of every frame by itself: weight (O, I/groups, k, k), or (..., k, kernel_w)."""
@@ -181,9 +184,18 @@ class Conv3d(Conv2d):
     def layer(self, site: Site) -> Layer | None:
         """Return the torch.nn convolution, or the one that runs it faster or pads by size."""
         layer = super().layer(site)
-        if layer is None or not self._is_depthwise(site):
-            return layer
-        return replace(layer, cls="DepthwiseConv3d", template="depthwise", is_torch=True)
+        if layer is None:
+            return None
+        if self._is_depthwise(site):
+            return replace(layer, cls="DepthwiseConv3d", template="depthwise", is_torch=True)
+        return replace(layer, is_small=layer.template is None and self._is_small(site))
+
+    def _is_small(self, site: Site) -> bool:
+        """Tell whether PyTorch's choice (``ConvParams::use_mkldnn``) passes over oneDNN."""
+        clip = site.inputs[0]
+        dense = self.group_count(clip.channels) == 1
+        rows = clip.channels * (clip.frames or 1) * (clip.height or 1)
+        return dense and rows <= ONEDNN_ROWS and min(self.sides) <= 3
 
     def _is_depthwise(self, site: Site) -> bool:
         """Tell whether every channel is a group of its own, its windows never all padding."""
