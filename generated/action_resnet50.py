@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'action_resnet50'.
-math b3a088057afa2a40, weights bf0f3d1e5c44a17a.
+math d4825553f6a42190, weights bf0f3d1e5c44a17a.
 """
 
 # mypy: allow-untyped-calls

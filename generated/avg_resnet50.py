@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'avg_resnet50'.
-math 7ece1cd6c874c16e, weights 984402b294eadd4f.
+math b19dc53715768da9, weights 984402b294eadd4f.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fr2d'.
-math 76f9d0659228b1bf, weights 38d8f549ab5022d0.
+math d4099a85938ec98a, weights 38d8f549ab5022d0.
 """
 
 import torch

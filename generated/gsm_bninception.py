@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gsm_bninception'.
-math 6af6f72e6a264ca4, weights 520bd6beb5873705.
+math 819663aaa8d6e77e, weights 520bd6beb5873705.
 """
 
 import torch

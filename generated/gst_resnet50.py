@@ -7,12 +7,31 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gst_resnet50'.
-math 95590d8932b229e7, weights 22ea3286c22704b7.
+math 7dd99444154afd27, weights 22ea3286c22704b7.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 class SpatiotemporalGroups(nn.Module):
@@ -22,7 +41,7 @@ class SpatiotemporalGroups(nn.Module):
         self, spatial_in_channels: int, spatial: int, temporal: int, stride: int = 1
     ) -> None:
         super().__init__()
-        self.spatial = nn.Conv3d(
+        self.spatial = Conv3d(
             spatial_in_channels,
             spatial,
             kernel_size=(1, 3, 3),
@@ -30,7 +49,7 @@ class SpatiotemporalGroups(nn.Module):
             padding=(0, 1, 1),
             bias=False,
         )
-        self.temporal = nn.Conv3d(
+        self.temporal = Conv3d(
             spatial_in_channels,
             temporal,
             kernel_size=3,
@@ -61,12 +80,10 @@ class DownsampleBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(
-                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
-            ),
+            Conv3d(in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False),
             nn.BatchNorm3d(4 * width),
         )
-        self.conv1 = nn.Conv3d(in_channels, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(in_channels, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = SpatiotemporalGroups(
             spatial_in_channels=spatial_in_channels,
@@ -75,7 +92,7 @@ class DownsampleBottleneck(nn.Module):
             stride=stride,
         )
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,13 +108,13 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, spatial_in_channels: int, spatial: int, temporal: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(4 * width, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = SpatiotemporalGroups(
             spatial_in_channels=spatial_in_channels, spatial=spatial, temporal=temporal
         )
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,7 +129,7 @@ class GSTResNet50(nn.Module):
 
     def __init__(self, num_classes: int = 174) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
         )
         self.bn1 = nn.BatchNorm3d(64)
@@ -145,7 +162,7 @@ class GSTResNet50(nn.Module):
         self.fc = nn.Linear(2048, num_classes)
 
         for module in self.modules():
-            if type(module) is nn.Conv3d:
+            if type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_nln_r50_8x8'.
-math 2fa5be2d6b7e0110, weights e37b745fa2d07dcb.
+math f9bed9da3a5dced8, weights e37b745fa2d07dcb.
 """
 
 import torch
@@ -23,6 +23,25 @@ def fold_time(clip: Tensor) -> Tensor:
 def unfold_time(frames: Tensor, length: int) -> Tensor:
     """Unfold time from the batch: (N*T, C, H, W) to (N, C, T, H, W)."""
     return torch.unflatten(frames, 0, (-1, length)).transpose(1, 2)
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 def to_frames(x: Tensor, height: int, width: int) -> Tensor:
@@ -75,12 +94,10 @@ class DownsampleBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(
-                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
-            ),
+            Conv3d(in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False),
             nn.BatchNorm3d(4 * width),
         )
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             in_channels,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -88,7 +105,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(
+        self.conv2 = Conv3d(
             width,
             width,
             kernel_size=(1, 3, 3),
@@ -97,7 +114,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +130,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, kernel_t: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             4 * width,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -121,9 +138,9 @@ class Bottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.conv2 = Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -163,11 +180,11 @@ class NonLocalBottleneck(nn.Module):
 
     def __init__(self, width: int, scale: float) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(4 * width, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.conv2 = Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
         self.nl = NonLocal(4 * width, inner=2 * width, scale=scale)
 
@@ -185,7 +202,7 @@ class I3dNlnR508x8(nn.Module):
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 64, kernel_size=(5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False
         )
         self.bn1 = nn.BatchNorm3d(64)
@@ -224,7 +241,7 @@ class I3dNlnR508x8(nn.Module):
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last)
-            elif type(module) is nn.Conv3d:
+            elif type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

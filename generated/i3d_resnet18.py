@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18'.
-math 624d3a5ec103c3e2, weights 8adc8948472b237d.
+math d28d4d9413c16311, weights 8adc8948472b237d.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_131'.
-math 97426425e2e6211c, weights b4e3831c6280e6bf.
+math 23474d9705fea05f, weights b4e3831c6280e6bf.
 """
 
 import torch
@@ -21,16 +21,35 @@ def fold_time(clip: Tensor) -> Tensor:
     return clip.transpose(1, 2).flatten(0, 1)
 
 
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
+
+
 class SeparableConv(nn.Module):
     """Spatial convolution, then a temporal one."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels, in_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
         )
         self.bn = nn.BatchNorm3d(in_channels)
-        self.conv_t = nn.Conv3d(
+        self.conv_t = Conv3d(
             in_channels, in_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
         )
         self.bn_t = nn.BatchNorm3d(in_channels)
@@ -45,11 +64,11 @@ class ParallelSeparableConv(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels, in_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
         )
         self.bn = nn.BatchNorm3d(in_channels)
-        self.conv_t = nn.Conv3d(
+        self.conv_t = Conv3d(
             in_channels, in_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
         )
         self.bn_t = nn.BatchNorm3d(in_channels)
@@ -66,11 +85,11 @@ class SkipSeparableConv(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels, in_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
         )
         self.bn = nn.BatchNorm3d(in_channels)
-        self.conv_t = nn.Conv3d(
+        self.conv_t = Conv3d(
             in_channels, in_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False
         )
         self.bn_t = nn.BatchNorm3d(in_channels)
@@ -130,17 +149,15 @@ class SeparableDownsampleBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(
-                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
-            ),
+            Conv3d(in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False),
             nn.BatchNorm3d(4 * width),
         )
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             in_channels, width, kernel_size=1, stride=(1, stride, stride), bias=False
         )
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = SeparableConv(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -156,10 +173,10 @@ class SeparableBottleneck(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(4 * width, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = ParallelSeparableConv(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,10 +191,10 @@ class SeparableBottleneck2(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(4 * width, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = SkipSeparableConv(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,10 +209,10 @@ class SeparableBottleneck3(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(4 * width, width, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(4 * width, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = SeparableConv(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -211,12 +228,12 @@ class SeparableDownsampleBottleneck2(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(512, 1024, kernel_size=1, stride=(1, 2, 2), bias=False), nn.BatchNorm3d(1024)
+            Conv3d(512, 1024, kernel_size=1, stride=(1, 2, 2), bias=False), nn.BatchNorm3d(1024)
         )
-        self.conv1 = nn.Conv3d(512, 256, kernel_size=1, stride=(1, 2, 2), bias=False)
+        self.conv1 = Conv3d(512, 256, kernel_size=1, stride=(1, 2, 2), bias=False)
         self.bn1 = nn.BatchNorm3d(256)
         self.conv2 = ParallelSeparableConv(256)
-        self.conv3 = nn.Conv3d(256, 1024, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(256, 1024, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(1024)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -232,7 +249,7 @@ class P3D131(nn.Module):
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
         )
         self.bn1 = nn.BatchNorm3d(64)
@@ -283,7 +300,7 @@ class P3D131(nn.Module):
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last)
-            elif type(module) is nn.Conv3d:
+            elif type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2d'.
-math 324500761f321f4c, weights b3ca37c711ce887a.
+math ebb748b28e00d4df, weights b3ca37c711ce887a.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc5'.
-math 2c4638061818fedc, weights 5cf3ef2fc7051146.
+math e635dbcefb0673ea, weights 5cf3ef2fc7051146.
 """
 
 import torch

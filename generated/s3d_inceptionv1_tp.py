@@ -7,12 +7,31 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_inceptionv1_tp'.
-math 98ee410f93e97151, weights 14fbf5c0e670ee91.
+math 06c591c6dce06ebd, weights 14fbf5c0e670ee91.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 class ConvUnit(nn.Module):
@@ -22,7 +41,7 @@ class ConvUnit(nn.Module):
         self, in_channels: int, out_channels: int, kernel_t: int, kernel: int, stride: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels,
             out_channels,
             kernel_size=(kernel_t, kernel, kernel),
@@ -41,13 +60,11 @@ class SeparableConvUnit(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels, out_channels, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False
         )
         self.bn = nn.BatchNorm3d(out_channels, eps=0.001)
-        self.conv_t = nn.Conv3d(
-            out_channels, out_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0)
-        )
+        self.conv_t = Conv3d(out_channels, out_channels, kernel_size=(3, 1, 1), padding=(1, 0, 0))
         self.bn_t = nn.BatchNorm3d(out_channels, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +133,7 @@ class S3DInceptionV1Tp(nn.Module):
         self.fc = nn.Linear(1024, num_classes)
 
         for module in self.modules():
-            if type(module) is nn.Conv3d:
+            if type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

@@ -7,12 +7,31 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r101_8x8'.
-math acbb4da420607e3b, weights a2c6116df0ba4261.
+math 3f839d2782b00332, weights a2c6116df0ba4261.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 class WindowPool(nn.Module):
@@ -35,7 +54,7 @@ class TemporalLateral(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels,
             out_channels,
             kernel_size=(5, 1, 1),
@@ -55,12 +74,10 @@ class DownsampleBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(
-                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
-            ),
+            Conv3d(in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False),
             nn.BatchNorm3d(4 * width),
         )
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             in_channels,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -68,7 +85,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(
+        self.conv2 = Conv3d(
             width,
             width,
             kernel_size=(1, 3, 3),
@@ -77,7 +94,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,7 +110,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, kernel_t: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             4 * width,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -101,9 +118,9 @@ class Bottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.conv2 = Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,12 +135,12 @@ class SlowFastR1018x8(nn.Module):
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
         )
         self.bn1 = nn.BatchNorm3d(64)
         self.maxpool = nn.MaxPool3d(kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-        self.fast_conv1 = nn.Conv3d(
+        self.fast_conv1 = Conv3d(
             3, 8, kernel_size=(5, 7, 7), stride=(1, 2, 2), padding=(2, 3, 3), bias=False
         )
         self.fast_bn1 = nn.BatchNorm3d(8)
@@ -174,7 +191,7 @@ class SlowFastR1018x8(nn.Module):
         self.fc = nn.Linear(2304, num_classes)
 
         for module in self.modules():
-            if type(module) is nn.Conv3d:
+            if type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_inceptionv1_tp'.
-math 6e9e2081d9270a92, weights 1c24a02d5b9c92a2.
+math 7a64c463f7eec4a4, weights 1c24a02d5b9c92a2.
 """
 
 # mypy: allow-untyped-calls

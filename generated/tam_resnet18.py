@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet18'.
-math 1dd2da6f67058903, weights d1807bc9c64dbebe.
+math 959498afe1b2d7a7, weights d1807bc9c64dbebe.
 """
 
 # mypy: allow-untyped-calls

@@ -8,12 +8,31 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tpn'.
-math c4dbe41356305044, weights 70f504a528be880e.
+math f5a75aef3f7fd345, weights 70f504a528be880e.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 class DownsampleBottleneck(nn.Module):
@@ -22,12 +41,10 @@ class DownsampleBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, kernel_t: int, stride: int = 1) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(
-                in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False
-            ),
+            Conv3d(in_channels, 4 * width, kernel_size=1, stride=(1, stride, stride), bias=False),
             nn.BatchNorm3d(4 * width),
         )
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             in_channels,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -35,7 +52,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(
+        self.conv2 = Conv3d(
             width,
             width,
             kernel_size=(1, 3, 3),
@@ -44,7 +61,7 @@ class DownsampleBottleneck(nn.Module):
             bias=False,
         )
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +77,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, kernel_t: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             4 * width,
             width,
             kernel_size=(kernel_t, 1, 1),
@@ -68,9 +85,9 @@ class Bottleneck(nn.Module):
             bias=False,
         )
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.conv2 = Conv3d(width, width, kernel_size=(1, 3, 3), padding=(0, 1, 1), bias=False)
         self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, 4 * width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(width, 4 * width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(4 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +104,7 @@ class ConvUnit(nn.Module):
         self, in_channels: int, out_channels: int, kernel: int, groups: int, stride: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(
+        self.conv = Conv3d(
             in_channels,
             out_channels,
             kernel_size=(1, kernel, kernel),
@@ -108,15 +125,15 @@ class TemporalPyramid(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.space1_1 = ConvUnit(1024, 2048, kernel=3, groups=1, stride=2)
-        self.tempo1 = nn.Conv3d(
+        self.tempo1 = Conv3d(
             2048, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), groups=32, bias=False
         )
         self.tempo_pool1 = nn.MaxPool3d(kernel_size=(8, 1, 1), ceil_mode=True)
-        self.tempo2 = nn.Conv3d(
+        self.tempo2 = Conv3d(
             2048, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), groups=32, bias=False
         )
         self.tempo_pool2 = nn.MaxPool3d(kernel_size=(8, 1, 1), ceil_mode=True)
-        self.up_conv1 = nn.Conv3d(1024, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.up_conv1 = Conv3d(1024, 1024, kernel_size=(3, 1, 1), padding=(1, 0, 0), bias=False)
         self.top_down_level1 = ConvUnit(1024, 1024, kernel=1, groups=32)
         self.top_down_level2 = ConvUnit(1024, 1024, kernel=1, groups=32)
         self.top_down = ConvUnit(2048, 2048, kernel=1, groups=1)
@@ -152,7 +169,7 @@ class TPN(nn.Module):
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 64, kernel_size=(1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False
         )
         self.bn1 = nn.BatchNorm3d(64)
@@ -180,7 +197,7 @@ class TPN(nn.Module):
         self.fc = nn.Linear(2048, num_classes)
 
         for module in self.modules():
-            if type(module) is nn.Conv3d:
+            if type(module) is Conv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)

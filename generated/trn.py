@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'trn'.
-math 9f56ae3ee9d8716e, weights b5d07fc0f763b250.
+math 91d96c00df09052f, weights b5d07fc0f763b250.
 """
 
 import torch

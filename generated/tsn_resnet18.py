@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet18'.
-math 95e963ad61a6ea26, weights e4f82e8355ccf243.
+math 1a5410f840648dc0, weights e4f82e8355ccf243.
 """
 
 import torch

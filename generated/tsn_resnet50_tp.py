@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet50_tp'.
-math 5f93fbfdf2c9b02b, weights 984402b294eadd4f.
+math c54c5975122597b1, weights 984402b294eadd4f.
 """
 
 import torch

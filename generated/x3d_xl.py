@@ -6,13 +6,32 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_xl'.
-math 358d36e7a08b0f6c, weights 5f5ea896388b9c81.
+math 1be90c83a1d58cde, weights 5f5ea896388b9c81.
 """
 
 # mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def is_single(clip: Tensor) -> bool:
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return len(clip) == 1 and clip.is_cpu and is_float and torch.backends.mkldnn.is_available()
+
+
+class Conv3d(nn.Conv3d):
+    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C', T', H', W')."""
+        if torch.compiler.is_compiling() or not is_single(input):
+            return super().forward(input)
+        padding = [int(side) for side in self.padding]
+        return torch.mkldnn_convolution(
+            input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
+        )
 
 
 def input_gradient(
@@ -156,17 +175,17 @@ class DownsampleInvertedBottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, inner: int, se_inner: int) -> None:
         super().__init__()
         self.downsample = nn.Sequential(
-            nn.Conv3d(in_channels, width, kernel_size=1, stride=(1, 2, 2), bias=False),
+            Conv3d(in_channels, width, kernel_size=1, stride=(1, 2, 2), bias=False),
             nn.BatchNorm3d(width),
         )
-        self.conv1 = nn.Conv3d(in_channels, inner, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(in_channels, inner, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(inner)
         self.conv2 = DepthwiseConv3d(
             inner, inner, kernel_size=3, stride=(1, 2, 2), padding=1, groups=inner, bias=False
         )
         self.bn2 = nn.BatchNorm3d(inner)
         self.se = SqueezeExcite(inner, se_inner)
-        self.conv3 = nn.Conv3d(inner, width, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(inner, width, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -183,13 +202,13 @@ class InvertedBottleneck(nn.Module):
 
     def __init__(self, in_channels: int, inner: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(in_channels, inner, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(in_channels, inner, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(inner)
         self.conv2 = DepthwiseConv3d(
             inner, inner, kernel_size=3, padding=1, groups=inner, bias=False
         )
         self.bn2 = nn.BatchNorm3d(inner)
-        self.conv3 = nn.Conv3d(inner, in_channels, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(inner, in_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -204,14 +223,14 @@ class SEInvertedBottleneck(nn.Module):
 
     def __init__(self, in_channels: int, inner: int, se_inner: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(in_channels, inner, kernel_size=1, bias=False)
+        self.conv1 = Conv3d(in_channels, inner, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm3d(inner)
         self.conv2 = DepthwiseConv3d(
             inner, inner, kernel_size=3, padding=1, groups=inner, bias=False
         )
         self.bn2 = nn.BatchNorm3d(inner)
         self.se = SqueezeExcite(inner, se_inner)
-        self.conv3 = nn.Conv3d(inner, in_channels, kernel_size=1, bias=False)
+        self.conv3 = Conv3d(inner, in_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm3d(in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -227,7 +246,7 @@ class ConvUnit(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(280, 630, kernel_size=1, bias=False)
+        self.conv = Conv3d(280, 630, kernel_size=1, bias=False)
         self.bn = nn.BatchNorm3d(630)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -239,7 +258,7 @@ class X3DXl(nn.Module):
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(
+        self.conv1 = Conv3d(
             3, 32, kernel_size=(1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False
         )
         self.conv1_t = DepthwiseConv3d(
@@ -311,12 +330,12 @@ class X3DXl(nn.Module):
         )
         self.conv5 = ConvUnit()
         self.head_pool = WindowPool((16, 10, 10))
-        self.hidden = nn.Conv3d(630, 2048, kernel_size=1, bias=False)
+        self.hidden = Conv3d(630, 2048, kernel_size=1, bias=False)
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(2048, num_classes)
 
         for module in self.modules():
-            if type(module) is nn.Conv3d or type(module) is DepthwiseConv3d:
+            if type(module) is Conv3d or type(module) is DepthwiseConv3d:
                 weight = module.weight.data
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
                 module.weight.data = weight.contiguous(memory_format=torch.channels_last_3d)
