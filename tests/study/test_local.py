@@ -35,7 +35,7 @@ def launch(root: Path, said: Path) -> None:
             file.write(text + "\n")
 
     os.environ["PYTHONPATH"] = str(ROOT)
-    task = StandInLaunch(root, "made", planned(RUNS), WorkOptions(beat=0.1), pause=0.1)
+    task = StandInLaunch(root, "made", planned(RUNS), WorkOptions(beat=0.1), pause=0.4)
     try:
         executor({"slots": "2"}).launch(task, say)
     except KeyboardInterrupt:
