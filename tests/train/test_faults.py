@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,12 +35,18 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture
-def halfway(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was killed after its fifth step; steps 3 and 4 are saved."""
-    run = tmp_path / "run"
+    run = tmp_path_factory.mktemp("killed") / "run"
     assert run_tiny(run, ("step", 5, True), changes=CHANGES, save_steps=2) == -9
     return run
+
+
+@pytest.fixture
+def halfway(killed: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(killed, tmp_path / "run")
 
 
 @pytest.fixture(autouse=True)
