@@ -35,6 +35,7 @@ def launch(root: Path, said: Path) -> None:
             file.write(text + "\n")
 
     os.environ["PYTHONPATH"] = str(ROOT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
     task = StandInLaunch(root, "made", planned(RUNS), WorkOptions(beat=0.1), pause=0.4)
     try:
         executor({"slots": "2"}).launch(task, say)
