@@ -223,7 +223,7 @@ def _create(path: Path, data: bytes) -> bool:
             os.link(temporary, path)
         except OSError as error:
             # The answer of a server may be lost, and asking again fails: the link tells.
-            if os.stat(temporary).st_nlink == 2:  # noqa: PTH116
+            if temporary.stat().st_nlink == 2:
                 return True
             if isinstance(error, FileExistsError):
                 return False
@@ -248,7 +248,7 @@ def _create_without_links(path: Path, data: bytes) -> bool:
 def _space() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (no file)
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
 

@@ -59,7 +59,8 @@ def test_further_blocks_misalign_nothing() -> None:
 
 
 def test_partial_coverage_names_the_blocks() -> None:
-    found = told("tsn", load("tsn", ["policy.temporal.s={insert: shift, at: {role: residual_start, stages: 4, blocks: {every: 2}}}"]))  # fmt: skip # noqa: E501
+    at = "{role: residual_start, stages: 4, blocks: {every: 2}}"
+    found = told("tsn", load("tsn", [f"policy.temporal.s={{insert: shift, at: {at}}}"]))
     assert [g.where for g in found.groups] == ["3/16 blocks: layer3.0, .2, .4"]
 
 
