@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
-from stspec.diagnostics import Diagnostic, SpecError
+from stspec.diagnostics import Diagnostic, SpecError, display_path
 
 
 def write_text(path: Path, text: str) -> None:
@@ -15,15 +17,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: if the folder cannot be written; the file is then as it was.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    _write(path, text.encode(), durable=False)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -34,18 +28,44 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OSError: if it cannot be written, a full disk included; the file is then as it was.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _write(path, data, durable=True)
+
+
+def _write(path: Path, data: bytes, durable: bool) -> None:
+    """Put data in a file's place: a link's target, with the mode that it has."""
+    mode = path.stat().st_mode if path.exists() else None
+    if mode is not None and not stat.S_ISREG(mode):
+        _pour(path, data)  # a device or a pipe, which must not become a file
+        return
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-        _sync_folder(path.parent)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(stat.S_IMODE(mode))
+        temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _pour(path: Path, data: bytes) -> None:
+    try:  # a pipe that nobody reads from is refused, not waited for
+        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads from this pipe") from error
+        raise
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -57,21 +77,39 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_output(path: Path, text: str) -> None:
-    """Write a file that a user asked for.
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write a file that a user asked for, and its folders.
 
     Raises:
         SpecError: if it cannot be written.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        _make_room(path)
+        write_bytes(path, content.encode() if isinstance(content, str) else content)
+    except BrokenPipeError:
+        raise  # whoever read has seen enough
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SpecError(
             Diagnostic(
-                "cannot-write", f"cannot write {path}: {reason}", help="name another file with -o"
+                "cannot-write",
+                f"cannot write `{display_path(path)}`: {reason}",
+                help="name another place",
             )
         ) from error
+
+
+def _make_room(path: Path) -> None:
+    """Make the folders of a file; refuse what stands in its place.
+
+    Raises:
+        OSError: if there is a folder, a file that is read-only, or a file among its folders.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file is read-only")
+    for folder in path.parents:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"`{display_path(folder)}` is not a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)

@@ -80,17 +80,17 @@ def _write(network: Network, path: Path, instantiate: bool, brief: bool) -> None
     from stspec.diagnostics import display_path
     from stspec.output import write_output
 
-    _refuse_to_overwrite(path)
+    held = _held(path)
+    _refuse_to_overwrite(path, held)
     ink = paint()
     if not brief:
         write(_summary(network, ink))
     if instantiate:
         _instantiate(network, ink, brief)
     text = network.emit().text
-    written = not path.is_file() or path.read_text(encoding="utf-8") != text
-    if written:
+    if held != text:
         write_output(path, text)
-    verb = "wrote" if written else "unchanged:"
+    verb = "unchanged:" if held == text else "wrote"
     write(f"{verb} {display_path(path)} ({text.count(chr(10))} lines)")
 
 
@@ -101,10 +101,10 @@ def _same(path: Path, text: str) -> bool:
     from stspec.diagnostics import display_path
 
     name = display_path(path)
-    if not path.is_file():
+    found = _held(path)
+    if found is None:
         write(f"{name} is missing; `stspec build` writes it")
         return False
-    found = path.read_text(encoding="utf-8", errors="replace")
     if found == text:
         return True
     lines = difflib.unified_diff(
@@ -114,19 +114,33 @@ def _same(path: Path, text: str) -> bool:
     return False
 
 
-def _refuse_to_overwrite(path: Path) -> None:
-    """Refuse to write over a file that somebody else has made.
+def _held(path: Path) -> str | None:
+    """Return what a file holds, or None where there is none, or a device or a pipe.
 
     Raises:
-        SpecError: if the file exists and was not written by stspec.
+        SpecError: if it is a folder, or cannot be read.
     """
     from stspec.diagnostics import Diagnostic, SpecError, display_path
 
     try:
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    except OSError:
-        return
-    if text.strip() and MARK not in text[:4000]:
+        if path.is_dir():
+            raise IsADirectoryError(21, "is a folder")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"`{display_path(path)}` cannot be the output: {reason}"
+        raise SpecError(Diagnostic("cannot-write", message, help="name another place")) from error
+
+
+def _refuse_to_overwrite(path: Path, held: str | None) -> None:
+    """Refuse to write over a file that somebody else has made.
+
+    Raises:
+        SpecError: if the file holds something that was not written by stspec.
+    """
+    from stspec.diagnostics import Diagnostic, SpecError, display_path
+
+    if held is not None and held.strip() and MARK not in held[:4000]:
         message = f"{display_path(path)} was not written by stspec"
         help = "name another file with -o, or remove this one"
         raise SpecError(Diagnostic("not-ours", message, help=help))

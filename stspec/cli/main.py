@@ -108,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
+    except OSError as error:
+        return _refused(error)
     except Exception as error:
         return _confess(error)
     return SAME
@@ -154,6 +156,16 @@ def _pipe_closed() -> int:
     # Python flushes once more at its end, which must not fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
+
+
+def _refused(error: OSError) -> int:
+    """Tell what the operating system would not do: a full disk, a name that is too long."""
+    if os.environ.get("STSPEC_TRACEBACK"):
+        traceback.print_exception(error)
+    reason = (error.strerror or str(error)).lower()
+    text = f"`{error.filename}`: {reason}" if error.filename else reason
+    help = "the operating system says so; STSPEC_TRACEBACK=1 shows what was tried"
+    return _tell(SpecError(Diagnostic("system-error", text, help=help)))
 
 
 def _confess(error: Exception) -> int:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import struct
 import zipfile
 import zlib
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.output import write_bytes
 from stspec.weights.archives import Archive, BadFileError, open_archive
 from stspec.weights.arrays import Array, CorruptTensorError, HasShape, as_array
 from stspec.weights.numpy_pickles import HeldArray
@@ -208,17 +207,9 @@ def _error(path: Path, why: str, help_text: str | None) -> SpecError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file under a passing name and rename it, so that nobody sees half of it."""
-    passing = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with passing.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        passing.replace(path)
+        write_bytes(path, data)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         message = f"cannot write `{display_path(path)}`: {why}"
         raise SpecError(Diagnostic("unwritable-file", message)) from None
-    finally:
-        passing.unlink(missing_ok=True)

@@ -98,3 +98,13 @@ def test_a_users_own_spec_is_written_where_the_user_is(
     assert main(["build", "mine.yaml", "--no-instantiate"]) == 0
     assert "wrote generated/mine.py" in capsys.readouterr().out
     assert shipped.folder_for("tam") != shipped.folder_for("./tam.yaml:wide") == Path("generated")
+
+
+def test_outputs_that_cannot_be_files_are_refused_before_any_work(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    for place in (tmp_path, tmp_path / ("x" * 300)):
+        for option in ("--no-instantiate", "--check"):
+            assert main(["build", "tsn_resnet18", option, "-o", str(place)]) == 2
+            told = capsys.readouterr()
+            assert told.out == "" and "cannot be the output" in " ".join(told.err.split())

@@ -139,17 +139,8 @@ def _lines(path: Path) -> list[str]:
 
 def _save(path: Path, data: bytes, rows: int) -> None:
     from stspec.cli.screen import remark
-    from stspec.diagnostics import Diagnostic, SpecError, display_path
-    from stspec.output import write_bytes
+    from stspec.diagnostics import display_path
+    from stspec.output import write_output
 
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "is a directory")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, data)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f"cannot write {display_path(path)}: {reason}"
-        help = "name another file with -o"
-        raise SpecError(Diagnostic("cannot-write", message, help=help)) from error
+    write_output(path, data)
     remark(f"wrote {display_path(path)}: {rows} rows")
