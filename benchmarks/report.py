@@ -39,13 +39,8 @@ def make_store(root: Path, videos: int, classes: int) -> int:
     store = create_store(root)
     (root / "plans" / f"{STUDY}.json").write_text(json.dumps(plan.to_json()), encoding="utf-8")
     names = [f"doing something of kind {number}" for number in range(classes)]
-    # Specs as long as real ones, each with its own name.
-    longest = max(plan.specs.values(), key=len).replace("{", "{{").replace("}", "}}")
-    made = Made(
-        classes=names, videos=videos, epochs=EPOCHS, steps=100, latency=True,
-        spec=f"# {{name}}, resolved.\n{longest}",
-    )  # fmt: skip
-    made.planned(store, plan.runs)
+    made = Made(classes=names, videos=videos, epochs=EPOCHS, steps=100, latency=True)
+    made.planned(store, plan.runs, {**plan.specs, **plan.recipes})
     return len(plan.runs)
 
 

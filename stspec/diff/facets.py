@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -82,6 +82,13 @@ class Reading:
         other.pathway = pathway
         return other
 
+    def on(self, network: Network) -> Reading:
+        """Return the reading of a network of the same graph on other clips."""
+        assert network.graph is self.network.graph
+        other = copy(self)
+        other.network, other.spec = network, network.spec
+        return other
+
     @property
     def backbone(self) -> str:
         """Return the name of the pathway's backbone as printed."""
@@ -111,18 +118,34 @@ class Reading:
         return canonical_op(site.node.body, tuple(shape.channels for shape in inputs))
 
 
+@dataclass(frozen=True)
+class Told:
+    """The policy of one network in words, which are the same whatever it is compared with."""
+
+    texts: Mapping[str, str]
+    """By the keys of `TITLES`."""
+    file: str
+    """What the backbone is called where its printed name does not tell it from another."""
+    trunk: Sequence[object]
+    """The image model's layers: two names for one are no difference."""
+
+
+def told(reading: Reading) -> Told:
+    """Return the policy of a network in words."""
+    return Told(_texts(reading), reading.spec.backbone.name, _trunk_only(reading))
+
+
 def facets(a: Reading, b: Reading) -> tuple[Facet, ...]:
     """Return all rows of the policy."""
-    mine, theirs = _texts(a), _texts(b)
+    one, other = told(a), told(b)
+    mine, theirs = dict(one.texts), dict(other.texts)
     same = {key: mine[key] == theirs[key] for key in TITLES}
-    # Two names for one image model are no difference.
-    same["backbone"] = _trunk_only(a) == _trunk_only(b)
+    same["backbone"] = one.trunk == other.trunk
     if not same["backbone"] and mine["backbone"] == theirs["backbone"]:
-        mine["backbone"], theirs["backbone"] = (
-            f"{reading.backbone} ({reading.spec.backbone.name})" for reading in (a, b)
-        )
-    told = [k for k in TITLES if k not in WHERE_ANY or {mine[k], theirs[k]} != {NOTHING}]
-    return tuple(Facet(key, TITLES[key], mine[key], theirs[key], same[key]) for key in told)
+        mine["backbone"] += f" ({one.file})"
+        theirs["backbone"] += f" ({other.file})"
+    shown = [k for k in TITLES if k not in WHERE_ANY or {mine[k], theirs[k]} != {NOTHING}]
+    return tuple(Facet(key, TITLES[key], mine[key], theirs[key], same[key]) for key in shown)
 
 
 def _trunk_only(reading: Reading) -> list[object]:

@@ -150,34 +150,57 @@ def _length(found: Findings, baseline: str) -> Figure:
     )  # fmt: skip
 
 
+def evolution(found: Findings, baseline: str = BASELINE) -> list[tuple[str, Comparison]]:
+    """Return the single changes by which the baseline becomes the other models, with their gains.
+
+    They are another policy, all else being equal, and temporal pooling of the same model.
+    """
+    pairs: list[tuple[Facets, Facets]] = []
+    changes = []
+    for f in found.cells:
+        plain = found.find(replace(f, temporal_pooling=False))
+        if f.temporal_pooling and plain is not None:
+            pairs.append((plain, f))
+            changes.append("temporal pooling")
+        start = found.find(replace(f, policy=baseline))
+        if f.policy != baseline and start is not None:
+            pairs.append((start, f))
+            changes.append(f"{baseline} → {f.policy}")
+    return list(zip(changes, found.compare(pairs), strict=True))
+
+
+def evolution_panel(found: Findings, facets: Facets) -> str:
+    """Return what models have in common that are told in one graph."""
+    title = _named(found, facets, f"{facets.data}, {facets.backbone}")
+    return f"{title}, {facets.frames} frames"
+
+
+def evolution_label(found: Findings, facets: Facets) -> str:
+    """Return what a model is called there, its head where several have the same policy."""
+    several = {f.head for f in found.cells if f.policy == facets.policy} - {facets.head}
+    told = facets.head if several and facets.policy != "none" else ""
+    return f"{approach(facets)} ({told})" if told else approach(facets)
+
+
 def _evolution(found: Findings, baseline: str) -> Figure:
     """How the baseline becomes each model by single changes: aggregation, then pooling."""
     points: dict[tuple[str, str], list[Point]] = {}
-    edges = []
-    pairs: list[tuple[Facets, Facets, str]] = []
     for f in found.cells:
-        panel = _panel(f)
-        points.setdefault((panel, model_name(f)), []).append(
-            Point(found.macs(f), found.top1(f), approach(f), size=float(found.macs(f)))
-        )
-        plain = found.find(replace(f, temporal_pooling=False))
-        if f.temporal_pooling and plain is not None:
-            pairs.append((plain, f, "temporal pooling"))
-        start = found.find(replace(f, policy=baseline))
-        if f.policy != baseline and start is not None:
-            pairs.append((start, f, f"{baseline} → {f.policy}"))
-    for a, b, change in pairs:
-        gain = found.top1(b) - found.top1(a)
+        group = evolution_panel(found, f), f.policy
+        own = _cell(found, f, found.macs(f), evolution_label(found, f))
+        points.setdefault(group, []).append(own)
+    edges = []
+    for change, each in evolution(found, baseline):
+        a, b, gain = each.a, each.b, each.difference
         more = found.macs(b) - found.macs(a)
-        edges.append(Edge(_panel(b), approach(a), approach(b), change, gain, more))
+        edges.append(
+            Edge(evolution_panel(found, b), evolution_label(found, a), evolution_label(found, b),
+                 change, gain.estimate, more, gain.low, gain.high, each.adjusted)
+        )  # fmt: skip
     return Figure(
         "fig7", f"From {baseline} to the others by single changes", "graph", _MACS, _TOP1,
         _series(points), tuple(edges), tuple(found.notes),
     )  # fmt: skip
-
-
-def _panel(facets: Facets) -> str:
-    return f"{facets.data}, {facets.backbone}, {facets.frames} frames"
 
 
 def _class_gains(found: Findings, baseline: str) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from stspec.study.grid import Axis, Space, expand
 from stspec.study.plan import Plan
 from stspec.study.planning import wanted_of
 from stspec.study.pricing import compose
+from stspec.study.recipe_words import recipe_words
 from stspec.study.records import PlannedRun
 from stspec.study.study import Study
 from stspec.train.recipe import RECIPES, Recipe, recipe_of
@@ -89,14 +89,17 @@ class Difference:
 def differences(study: Study) -> list[Difference]:
     """Return how each value of each axis differs from the base, by itself.
 
-    Models are compared as `stspec diff` does, recipes key by key. Left out are data and seeds, and
+    Models are compared as `stspec diff` does, recipes in the same way. Left out are data and seeds, and
     values that make no model without those of other axes.
     """
     found: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[Plain]] = {}
     with reading_once():
         base = _Side(study, None)
-        for axis in (axis for group in study.space.grid for axis in group):
+        for axis in (a for group in (*study.space.grid, *study.space.include) for a in group):
             for choice in axis.choices:
+                if any(axis.name == name and choice.value in values
+                       for (name, _), values in found.items()):  # fmt: skip
+                    continue
                 try:
                     told = _told(base, _Side(study, Axis(axis.name, (choice,), axis.span)))
                 except SpecError:
@@ -131,26 +134,14 @@ def _told(base: _Side, other: _Side) -> list[tuple[str, str, str]]:
     if (a.base.value, a.spec) != (b.base.value, b.spec):
         rows = facets(base.reading, other.reading)
         told += [(row.title, row.a, row.b) for row in rows if not row.same]
-    before, after = _flat(base.recipe), _flat(other.recipe)
+    before, after = _words(base.recipe), _words(other.recipe)
     keys = dict.fromkeys([*before, *after])
     return told + [
-        (f"recipe.{key}", before.get(key, "-"), after.get(key, "-"))
+        (key, before.get(key, "none"), after.get(key, "none"))
         for key in keys
         if before.get(key) != after.get(key)
     ]
 
 
-def _flat(recipe: Recipe) -> dict[str, str]:
-    """Return what a recipe says by path, words for people aside."""
-    plain = recipe.model_dump(mode="json", exclude={"stspec", "name", "about", "paper"})
-    found: dict[str, str] = {}
-
-    def visit(path: str, value: object) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                visit(f"{path}.{key}" if path else key, inner)
-        elif value is not None:
-            found[path] = json.dumps(value)
-
-    visit("", plain)
-    return found
+def _words(recipe: Recipe) -> dict[str, str]:
+    return recipe_words(recipe.model_dump(mode="json"))

@@ -67,12 +67,32 @@ def compose(
     return _called(resolve(path, [*changes, *own], variant).tree)
 
 
-class Pricer:
+class Compiler:
     """Compiles models one after the other; one that differs in frames alone takes over a graph."""
 
     def __init__(self) -> None:
         self._shape = ""
         self._graph: Graph | None = None
+
+    def compile(self, tree: Tree) -> Network:
+        """Compile a model.
+
+        Raises:
+            SpecError: with all that is wrong with it.
+        """
+        shape = shape_text(tree)
+        # Only a kernel over all frames is written into the graph by their number.
+        known = self._graph if shape == self._shape and '"all"' not in shape else None
+        network = compile_spec(parse(tree), known)
+        self._shape, self._graph = shape, network.graph
+        return network
+
+
+class Pricer:
+    """Prices models one after the other."""
+
+    def __init__(self) -> None:
+        self._compiler = Compiler()
 
     def price(self, tree: Tree, recipes: Iterable[Recipe]) -> Priced:
         """Compile a model and return what plans need of it.
@@ -85,7 +105,7 @@ class Pricer:
             SpecError: with all that is wrong with it.
         """
         many = tuple(recipes)
-        network = self._compile(tree)
+        network = self._compiler.compile(tree)
         check_scores_clips(network)
         last = _with_frames(network, many[0].phases[-1].frames)
         found = cost(last)
@@ -104,14 +124,6 @@ class Pricer:
             start=network.spec.model.weights,
             memory=tuple(_memory(network, many, found if last is network else None)),
         )
-
-    def _compile(self, tree: Tree) -> Network:
-        shape = shape_text(tree)
-        # Only a kernel over all frames is written into the graph by their number.
-        known = self._graph if shape == self._shape and '"all"' not in shape else None
-        network = compile_spec(parse(tree), known)
-        self._shape, self._graph = shape, network.graph
-        return network
 
 
 def shape_text(tree: Tree) -> str:

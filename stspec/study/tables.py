@@ -121,6 +121,11 @@ class Edge:
     """In shares."""
     macs: int
     """What it costs more; less than 0 where it saves."""
+    low: float | None = None
+    high: float | None = None
+    """The gain's interval, where there is one."""
+    p: float | None = None
+    """After Holm's correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +176,18 @@ class Figure:
             Column("change", "change"),
             Column("top1", "top-1", "share"),
             Column("gain", "gain", "points"),
+            Column("low", "low", "points"),
+            Column("high", "high", "points"),
+            Column("p", "p (Holm)", "p", 4),
             Column("macs", "MACs", "macs"),
             Column("more_macs", "change of MACs", "macs"),
         )
         rows = [
             (e.panel, e.source, e.target, e.change, at[e.panel, e.target].y, e.gain,
-             at[e.panel, e.target].size, e.macs)
+             e.low, e.high, e.p, at[e.panel, e.target].size, e.macs)
             for e in self.edges
         ]  # fmt: skip
-        return Table(self.name, self.title, columns, tuple(rows), self.notes)
+        return without_empty(Table(self.name, self.title, columns, tuple(rows), self.notes))
 
 
 def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:

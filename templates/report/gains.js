@@ -123,10 +123,11 @@ function contributionKey() {
 
 async function startGains() {
   const figures = all("figure.gain"), others = all("figure.contribution");
-  if (figures.length + others.length === 0) return;
+  const more = all("#evolution-graph, figure.profile");
+  if (figures.length + others.length + more.length === 0) return;
   let known = null;
   try { known = await block("gains-data"); } catch (error) {
-    for (const each of [...others, ...figures]) absent(find(".plot", each), error);
+    for (const each of [...others, ...figures, ...more]) absent(find(".plot", each), error);
     return;
   }
   const byData = (rows) => Map.groupBy ? Map.groupBy(rows, (row) => row.data)
@@ -148,4 +149,6 @@ async function startGains() {
     place.hidden = false;
     place.append(...keyEntries(rows));
   }
+  startEvolution(known.evolution);
+  startTemporality(known.classes);
 }

@@ -124,6 +124,38 @@ function beside(number, other, details, place) {
   }
 }
 
+// What a run's model (0) or recipe (1) says, by what it is about, in the words of `stspec diff`.
+function wordsOf(number, which, details) {
+  const { texts, told, runs: lists } = details.words;
+  const own = lists[number][which];
+  return own === null ? null : new Map(told[own].map(([title, text]) => [texts[title], texts[text]]));
+}
+
+// Rows that differ: title, in the other, in this one; null where one of them is not known.
+function inWords(number, other, which, details) {
+  const a = wordsOf(other, which, details), b = wordsOf(number, which, details);
+  if (a === null || b === null) return null;
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .map((title) => [title, a.get(title) ?? "none", b.get(title) ?? "none"])
+    .filter(([, mine, theirs]) => mine !== theirs);
+}
+
+const sizes = (number, other) => [["GMACs", "macs", 1e9, 3], ["parameters, millions", "params", 1e6, 2]]
+  .filter(([, field]) => runs[number][field] !== null && runs[other][field] !== null
+    && runs[number][field] !== runs[other][field])
+  .map(([title, field, unit, digits]) => [title, ...[other, number].map((i) => (runs[i][field] / unit).toFixed(digits))]);
+
+function worded(number, other, details) {
+  const model = inWords(number, other, 0, details), recipe = inWords(number, other, 1, details);
+  const rows = [...(model ?? []), ...(model ? sizes(number, other) : []), ...(recipe ?? [])];
+  if (model === null && recipe === null) return [];
+  if (rows.length === 0) return [element("p", {}, "The same model, trained in the same way.")];
+  const made = table(`What differs from ${runs[other].name}`,
+    [{ title: "What" }, { title: runs[other].name }, { title: runs[number].name }], rows);
+  made.classList.add("words");
+  return [made];
+}
+
 function difference(number, other, details) {
   const rows = differing(other, number).map((path) => {
     const i = data.settings.indexOf(path);
@@ -133,9 +165,12 @@ function difference(number, other, details) {
     .map(({ id, title }) => `${title} ${points(runs[number][id] - runs[other][id])}`);
   const made = [element("h4", {}, "Against ", link(other))];
   if (gained.length) made.push(element("p", {}, `${gained.join(", ")} percentage points.`));
-  made.push(rows.length === 0 ? element("p", {}, "No setting of the study differs.")
+  const words = worded(number, other, details);
+  made.push(...words);
+  const settings = rows.length === 0 ? element("p", {}, "No setting of the study differs.")
     : table(`Settings of the study that differ from ${runs[other].name}`,
-      [{ title: "Setting" }, { title: runs[other].name }, { title: runs[number].name }], rows));
+      [{ title: "Setting" }, { title: runs[other].name }, { title: runs[number].name }], rows);
+  made.push(words.length === 0 || rows.length === 0 ? settings : foldable("Settings of the study", settings));
   for (const [what, title] of [["spec", "spec"], ["recipe", "recipe"]]) {
     const a = details.runs[other][what], b = details.runs[number][what];
     if (a === null || b === null) continue;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -58,8 +58,16 @@ class Made:
             for number, (a, b, c, d, e, seed) in enumerate(every)
         ]
 
-    def planned(self, store: Store, runs: Sequence[PlannedRun]) -> None:
-        """Make planned runs of a store, finished as if they had been trained."""
+    def planned(
+        self, store: Store, runs: Sequence[PlannedRun], texts: Mapping[str, str] | None = None
+    ) -> None:
+        """Make planned runs of a store, finished as if they had been trained.
+
+        Args:
+            store: where they lie.
+            runs: which.
+            texts: specs and recipes by their digests, if runs are to have those of their plan.
+        """
         leases = Leases(store.leases, this_process(1.0))
         for number, run in enumerate(runs):
             lease = leases.claim(run.key, None)
@@ -70,6 +78,9 @@ class Made:
                 macs=run.macs, folder=None,
             )  # fmt: skip
             assert made.folder is not None
+            for name, digest in (("spec", run.spec), ("recipe", run.recipe)):
+                if texts is not None:
+                    (made.folder / f"{name}.yaml").write_text(texts[digest], encoding="utf-8")
             assert store.finish(lease, made.folder, named)
             lease.release()
 

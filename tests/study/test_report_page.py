@@ -106,6 +106,33 @@ def test_one_model_is_told_in_full(tab: Browser, page: Path, results: list[Resul
 
 
 @pytest.mark.needs_browser
+def test_gains_stand_on_the_arrows_from_tsn(tab: Browser, page: Path, results: list[Result]) -> None:
+    tab.open(page)
+    tab.wait("document.querySelector('#evolution-graph .plot[data-drawn]') !== null")
+    top1 = {(r.facets.policy, r.facets.temporal_pooling): r.top1 or 0.0
+            for r in results if r.facets.backbone == "resnet18"}  # fmt: skip
+    steps = [(False, "tsn", "tam"), (True, "tsn", "tam"), ("tp", "tsn", "tsn"), ("tp", "tam", "tam")]
+    gains = [top1[b, tp in (True, "tp")] - top1[a, tp is True] for tp, a, b in steps]
+    texts = tab.run("[...document.querySelectorAll('#evolution-graph .annotation')]"
+                    ".map(e => e.textContent).filter(Boolean)")  # fmt: skip
+    assert sorted(texts) == sorted(f"{100 * g:+.1f}".replace("-", "\N{MINUS SIGN}") for g in gains)
+    rows = "document.querySelectorAll('#evolution-graph tbody tr').length"
+    assert tab.run(rows) == len(steps)
+
+
+@pytest.mark.needs_browser
+def test_classes_are_ranked_by_their_temporal_gain(tab: Browser, page: Path) -> None:
+    tab.open(page)
+    tab.run("document.querySelector('.ranked').open = true")
+    tab.wait("document.querySelectorAll('.ranked tbody tr').length === 4")
+    cells = tab.run("[...document.querySelectorAll('.ranked tbody tr')].map(e => e.cells[3].innerText)")
+    means = [float(text.replace("\N{MINUS SIGN}", "-")) for text in cells]
+    assert means == sorted(means, reverse=True)
+    models = "[...document.querySelectorAll('.agreement tbody th')].map(e => e.textContent)"
+    assert tab.run(models) == ["tam", "tam_tp"]
+
+
+@pytest.mark.needs_browser
 def test_a_phone_need_not_scroll_sideways(tab: Browser, page: Path) -> None:
     tab.screen(375, 800, phone=True)
     tab.open(page, "#run-3")

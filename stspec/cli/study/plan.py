@@ -79,7 +79,8 @@ def _lines(
     few = every or len(plan.runs) <= MOST_ROWS
     shown = _runs(plan, finished, ink, room) if few else ""
     lines += [shown or _groups(plan, groups(plan, MOST_ROWS), finished, ink, room), ""]
-    values = sum(len(axis.choices) for group in study.space.grid for axis in group)
+    space = study.space
+    values = sum(len(a.choices) for group in (*space.grid, *space.include) for a in group)
     if values <= MOST_DIFFERENCES:
         lines += _differences(study, differences(study), ink, room)
     lines += [paragraph(text, room) for text in _notes(plan, finished, store)]
@@ -186,10 +187,10 @@ def _differences(study: Study, found: Sequence[Difference], ink: Paint, room: in
         if one.axis != axis:
             axis = one.axis
             lines.append(f"  {axis}")
-        told = "; ".join(f"{what}: {a} becomes {b}" for what, a, b in one.told)
-        values = ", ".join(map(_text, one.values))
-        text = paragraph(f"{values}: {told}", room - 4)
-        lines += [f"    {line}" for line in text.splitlines()]
+        lines.append(f"    {ink(', '.join(map(_text, one.values)), 'bold')}")
+        for what, a, b in one.told:
+            text = paragraph(f"{what}: {a} becomes {b}", room - 6)
+            lines += [f"      {line}" for line in text.splitlines()]
     return [*lines, ""]
 
 

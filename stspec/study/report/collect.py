@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from stspec.study.findings import BASELINE, Findings
 from stspec.study.records import Result
 from stspec.study.report.confusions import Outcome, outcome
 from stspec.study.report.details import read_detail
+from stspec.study.report.evolution import graphs
 from stspec.study.report.gains import gains
 from stspec.study.report.page import Subject
+from stspec.study.report.temporality import temporality
 from stspec.study.standing import Row
 
 Say = Callable[[str], None]
@@ -29,6 +31,7 @@ def collect(
     notes: Sequence[str] = (),
     baseline: str = BASELINE,
     definition: Definition = "table",
+    given: Mapping[str, Sequence[str]] | None = None,
     say: Say | None = None,
 ) -> Subject:
     """Return what a page tells of results.
@@ -41,6 +44,7 @@ def collect(
         notes: for the foot of the page.
         baseline: the policy that spatial contribution and temporal improvement are measured by.
         definition: of these two.
+        given: lists of classes that people call temporal, by their names.
         say: is told, in one line, what could not be read.
     """
     read = _Reader()
@@ -49,9 +53,11 @@ def collect(
         (Findings([each for each in results if each.source == source], read=read), published)
         for source, published in (("yours", False), ("published", True))
     ]
+    told = temporality(sides[0][0], baseline, given)
+    steps = graphs(sides, baseline)
     return Subject(
         title, tuple(results), tuple(map(read_detail, results)), outcomes,
-        gains(sides, baseline, definition), tuple(plan), about, tuple(notes),
+        gains(sides, baseline, definition), tuple(plan), about, tuple(notes), told, steps,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from stspec.study.protocol import json_of, text_of
 from stspec.study.records import Result
+from stspec.study.report.words import words_block
 
 LONGEST = 300
 """Epochs of a curve that are shown; of a longer one every second, third..., and the last."""
@@ -67,7 +68,10 @@ def read_detail(result: Result) -> Detail | None:
 
 
 def details_block(details: Sequence[Detail | None]) -> dict[str, Any]:
-    """Return the details for the page; texts that runs share stand there once."""
+    """Return the details for the page; texts that runs share stand there once.
+
+    What their models and recipes say in the field's words stands beside them.
+    """
     texts: dict[str, int] = {}
 
     def number(text: str | None) -> int | None:
@@ -83,7 +87,11 @@ def details_block(details: Sequence[Detail | None]) -> dict[str, Any]:
         }
         for detail in details
     ]
-    return {"texts": list(texts), "runs": runs}
+    words = words_block(
+        [detail and detail.spec for detail in details],
+        [detail and detail.recipe for detail in details],
+    )
+    return {"texts": list(texts), "runs": runs, "words": words}
 
 
 def _thinned(epochs: list[Epoch]) -> Iterable[Epoch]:

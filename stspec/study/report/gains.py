@@ -132,7 +132,7 @@ def _kind_plain(kind: Kind, name: Callable[[Facets], str]) -> dict[str, Any]:
             "frames": each.b.frames,
             "from": _from(kind.id, each.a),
             "published": published,
-            **_interval(each.difference),
+            **rounded(each.difference),
             "p": None if each.adjusted is None else float(f"{each.adjusted:.3g}"),
         }
         for each, published in kind.rows
@@ -152,12 +152,13 @@ def _contribution_plain(each: Contribution, published: bool) -> dict[str, Any]:
         "tp": each.temporal_pooling,
         "published": published,
         "pairs": each.pairs,
-        "phi": _interval(each.phi),
-        "psi": _interval(each.psi),
+        "phi": rounded(each.phi),
+        "psi": rounded(each.psi),
     }
 
 
-def _interval(told: Interval) -> dict[str, Any]:
+def rounded(told: Interval) -> dict[str, Any]:
+    """Return a figure with its interval for the page."""
     values: Mapping[str, float | None] = {
         "value": told.estimate, "low": told.low, "high": told.high,
     }  # fmt: skip

@@ -18,6 +18,7 @@ from stspec.study.records import Result
 from stspec.study.report.confusions import Outcome, outcomes_block
 from stspec.study.report.details import Detail, details_block
 from stspec.study.report.encode import as_json, packed, packed_json, script_hash
+from stspec.study.report.evolution import Graph, evolution_block
 from stspec.study.report.facts import Group, cautions, facts, lead, protocol
 from stspec.study.report.gains import Gains, contribution_rows, gains_block
 from stspec.study.report.plots import plotly_packed, plotly_source
@@ -31,12 +32,13 @@ from stspec.study.report.rows import (
     series,
     share,
 )
+from stspec.study.report.temporality import Temporality, class_block, table_rows
 from stspec.study.standing import Row
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-SCRIPTS = ("core", "table", "cost", "gains", "run", "classes", "start")
+SCRIPTS = ("core", "table", "cost", "gains", "evolution", "run", "classes", "temporality", "start")
 _SECTIONS = (
     {"id": "how", "title": "What was compared"},
     {"id": "models", "title": "Models"},
@@ -75,6 +77,10 @@ class Subject:
     about: str = ""
     notes: tuple[str, ...] = ()
     """Sources of what is published, and what else is to be known."""
+    classes: Temporality = field(default_factory=Temporality)
+    """The temporal gains of classes."""
+    graphs: tuple[Graph, ...] = ()
+    """From the baseline to the other models."""
 
     def __post_init__(self) -> None:
         assert len(self.results) == len(self.details) == len(self.outcomes)
@@ -141,16 +147,28 @@ def _context(subject: Subject) -> dict[str, Any]:
         "contribution_about": subject.gains.about,
         "gain_notes": subject.gains.notes,
         "no_gains": _NO_GAINS,
+        "graphs": subject.graphs,
+        "baseline": subject.gains.baseline,
+        "temporality": subject.classes,
+        "temporality_tables": [table_rows(each) for each in subject.classes.tables],
         "has_classes": has_classes,
         "no_classes": _NO_CLASSES,
         "footer": [*subject.notes, _made_by()],
         "data": Markup(as_json(_data(subject, shown))),
-        "gains": Markup(packed_json(gains_block(subject.gains, series(results)))),
+        "gains": Markup(packed_json(_worth(subject))),
         "details": Markup(packed_json(details_block(subject.details))),
         "outcomes": Markup(packed_json(known) if has_classes else ""),
         "confusions": Markup(packed(cells) if has_classes else ""),
         "plotly": Markup(plotly_packed()),
         "script": Markup(script),
+    }
+
+
+def _worth(subject: Subject) -> dict[str, Any]:
+    return {
+        **gains_block(subject.gains, series(subject.results)),
+        "evolution": evolution_block(subject.graphs, subject.gains.baseline),
+        "classes": class_block(subject.classes),
     }
 
 
