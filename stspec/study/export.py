@@ -20,6 +20,8 @@ SUFFIXES: dict[str, Format] = {
     ".md": "markdown",
     ".txt": "lines",
 }
+DRAWN = ("svg", "pdf")
+"""Formats of figures as they are seen."""
 _NUMBERS: tuple[Kind, ...] = ("count", "share", "points", "number", "p", "macs", "params")
 
 
@@ -56,17 +58,18 @@ def form_of(form: str | None, path: Path | None) -> str:
     """Return the format of a file: the one that is asked for, or what its suffix tells.
 
     Raises:
-        SpecError: if neither tells, or Parquet has no file to go to.
+        SpecError: if neither tells, or what no terminal shows has no file to go to.
     """
     if form is None:
         suffix = ".csv" if path is None else path.suffix.lower()
-        if suffix not in SUFFIXES:
+        drawn = suffix.removeprefix(".")
+        if suffix not in SUFFIXES and drawn not in DRAWN:
             message = f"`{path}` does not tell its format"
-            help = f"end it in {', '.join(SUFFIXES)}, or say --format"
+            help = f"end it in {', '.join([*SUFFIXES, '.svg, .pdf'])}, or say --format"
             raise SpecError(Diagnostic("unknown-choice", message, help=help))
-        form = SUFFIXES[suffix]
-    if form == "parquet" and path is None:
-        message = "Parquet is for files, not for the terminal"
+        form = SUFFIXES.get(suffix, drawn)
+    if form in ("parquet", "pdf") and path is None:
+        message = f"{form.upper() if form == 'pdf' else 'Parquet'} is for files, not for terminals"
         raise SpecError(Diagnostic("no-file", message, help="name a file with -o"))
     return form
 

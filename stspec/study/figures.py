@@ -14,8 +14,8 @@ from stspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from stspec.study.findings import BASELINE, Comparison, Findings, findings
 from stspec.study.labels import approach, model_name
 from stspec.study.records import Facets, Result
-from stspec.study.tables import Axis, Edge, Figure, Point, Series
-from stspec.study.temporality import class_gains
+from stspec.study.tables import Agreement, Axis, Edge, Figure, Point, Series
+from stspec.study.temporality import ClassGains, class_gains
 
 Maker = Callable[[Findings, str], Figure]
 _FRAMES = Axis("frames", "count")
@@ -46,41 +46,39 @@ def make_figure(
 
 def _progress(found: Findings, baseline: str) -> Figure:
     """Accuracy against what it costs, by backbone."""
-    groups: dict[tuple[str, str], list[Point]] = {}
+    groups = _Groups()
     for f in found.cells:
-        label = f"{approach(f)}-f{f.frames}"
-        point = _cell(found, f, found.macs(f), label)
-        groups.setdefault((f.data, f.backbone), []).append(point)
+        point = _cell(found, f, found.macs(f), f"{approach(f)}-f{f.frames}")
+        groups.add(f.data, _named(found, f, model_name(f)), point, f)
     return Figure(
-        "fig1", "Accuracy and cost", "scatter", _MACS, _TOP1, _series(groups),
+        "fig1", "Accuracy and cost", "scatter", _MACS, _TOP1, groups.series(),
         notes=tuple(found.notes),
     )  # fmt: skip
 
 
 def _accuracy(name: str, title: str, pooling: bool) -> Maker:
     def make(found: Findings, baseline: str) -> Figure:
-        groups: dict[tuple[str, str], list[Point]] = {}
+        groups = _Groups()
         for f in found.cells:
             if f.temporal_pooling is pooling:
-                group = f.data, _named(found, f, model_name(f))
-                groups.setdefault(group, []).append(_cell(found, f, f.frames))
+                own = _cell(found, f, f.frames)
+                groups.add(f.data, _named(found, f, model_name(f)), own, f)
         notes = tuple(found.notes)
-        return Figure(name, title, "lines", _FRAMES, _TOP1, _series(groups), notes=notes)
+        return Figure(name, title, "lines", _FRAMES, _TOP1, groups.series(), notes=notes)
 
     return make
 
 
 def _sampling(found: Findings, baseline: str) -> Figure:
     """Accuracy at clip and at video level, by uniform and by dense sampling."""
-    groups: dict[tuple[str, str], list[Point]] = {}
+    groups = _Groups()
     for f, runs in found.cells.items():
         label = f"{model_name(f)}-f{f.frames}"
         for level, value in _levels(found, f, runs[0]):
-            group = f.data, f"{f.sampling}, {level}"
-            groups.setdefault(group, []).append(Point(label, value))
+            groups.add(f.data, f"{f.sampling}, {level}", Point(label, value))
     return Figure(
         "fig4", "Uniform and dense sampling, clip and video level", "bars", Axis("model"), _TOP1,
-        _series(groups), notes=tuple(found.notes),
+        groups.series(), notes=tuple(found.notes),
     )  # fmt: skip
 
 
@@ -184,11 +182,11 @@ def evolution_label(found: Findings, facets: Facets) -> str:
 
 def _evolution(found: Findings, baseline: str) -> Figure:
     """How the baseline becomes each model by single changes: aggregation, then pooling."""
-    points: dict[tuple[str, str], list[Point]] = {}
+    groups = _Groups()
     for f in found.cells:
-        group = evolution_panel(found, f), f.policy
-        own = _cell(found, f, found.macs(f), evolution_label(found, f))
-        points.setdefault(group, []).append(own)
+        name = evolution_label(found, f)
+        own = _cell(found, f, found.macs(f), name)
+        groups.add(evolution_panel(found, f), name, own, replace(f, backbone=""))
     edges = []
     for change, each in evolution(found, baseline):
         a, b, gain = each.a, each.b, each.difference
@@ -199,7 +197,7 @@ def _evolution(found: Findings, baseline: str) -> Figure:
         )  # fmt: skip
     return Figure(
         "fig7", f"From {baseline} to the others by single changes", "graph", _MACS, _TOP1,
-        _series(points), tuple(edges), tuple(found.notes),
+        groups.series(), tuple(edges), tuple(found.notes),
     )  # fmt: skip
 
 
@@ -207,13 +205,15 @@ def _class_gains(found: Findings, baseline: str) -> Figure:
     """Temporal gain of each class by each model, and how models agree."""
     series = []
     notes = []
-    for each in class_gains(found, baseline=baseline):
+    told = class_gains(found, baseline=baseline)
+    for each in told:
         order = each.ranked()
         at = [each.classes.index(name) for name in order]
         for row, model in enumerate(each.models):
             gains = each.gains[row, at].tolist()
             points = tuple(Point(name, gain) for name, gain in zip(order, gains, strict=True))
-            series.append(Series(each.data, model, points))
+            colour = model.removesuffix("_tp")
+            series.append(Series(each.data, model, points, colour, pooled=colour != model))
         for i, a in enumerate(each.models):
             for b in each.models[i + 1 :]:
                 shared = each.correlation(a, b)
@@ -222,8 +222,13 @@ def _class_gains(found: Findings, baseline: str) -> Figure:
     notes += [] if series else [_NO_PREDICTIONS]
     return Figure(
         "fig8", "Temporal gain by class", "bars", Axis("class"), _GAIN, tuple(series),
-        notes=(*notes, *found.notes),
+        notes=(*notes, *found.notes), agreements=tuple(map(_agreement, told)),
     )  # fmt: skip
+
+
+def _agreement(each: ClassGains) -> Agreement:
+    rows = tuple(tuple(each.correlation(a, b) for b in each.models) for a in each.models)
+    return Agreement(each.data, each.models, rows)
 
 
 def _profile(found: Findings, baseline: str) -> Figure:
@@ -256,26 +261,42 @@ def _named(found: Findings, facets: Facets, name: str) -> str:
 
 
 def _gains(told: Iterable[Comparison], name: Callable[[Facets], str]) -> tuple[Series, ...]:
-    groups: dict[tuple[str, str], list[Point]] = {}
+    groups = _Groups()
     for each in told:
         gain = each.difference
         p = f"p = {each.adjusted:.2g} (Holm)" if each.adjusted is not None else ""
         point = Point(each.b.frames, gain.estimate, p, gain.low, gain.high)
-        groups.setdefault((each.b.data, name(each.b)), []).append(point)
-    return _series(groups)
+        groups.add(each.b.data, name(each.b), point, each.b)
+    return groups.series()
 
 
-def _series(groups: dict[tuple[str, str], list[Point]]) -> tuple[Series, ...]:
-    """Return points as series, panels together, those with numbers on the x axis in its order."""
-    panels = list(dict.fromkeys(panel for panel, _ in groups))
-    found = []
-    for panel in panels:
-        for (own, name), points in groups.items():
-            if own == panel:
-                numbers = all(isinstance(p.x, int) for p in points)
-                order = sorted(points, key=_x) if numbers else points
-                found.append(Series(panel, name, tuple(order)))
-    return tuple(found)
+class _Groups:
+    """Points that become series."""
+
+    def __init__(self) -> None:
+        self._points: dict[tuple[str, str], list[Point]] = {}
+        self._facets: dict[tuple[str, str], Facets | None] = {}
+
+    def add(self, panel: str, name: str, point: Point, facets: Facets | None = None) -> None:
+        """Add a point, of a model of these facets."""
+        self._points.setdefault((panel, name), []).append(point)
+        self._facets[panel, name] = facets
+
+    def series(self) -> tuple[Series, ...]:
+        """Return series, panels together, points with numbers on the x axis in its order."""
+        panels = list(dict.fromkeys(panel for panel, _ in self._points))
+        return tuple(
+            self._series(*group) for panel in panels for group in self._points if group[0] == panel
+        )
+
+    def _series(self, panel: str, name: str) -> Series:
+        points, facets = self._points[panel, name], self._facets[panel, name]
+        numbers = all(isinstance(p.x, int) for p in points)
+        order = tuple(sorted(points, key=_x) if numbers else points)
+        if facets is None:
+            return Series(panel, name, order)
+        colour = approach(replace(facets, temporal_pooling=False))
+        return Series(panel, name, order, colour, facets.backbone, facets.temporal_pooling)
 
 
 def _x(point: Point) -> float:

@@ -89,8 +89,8 @@ class Difference:
 def differences(study: Study) -> list[Difference]:
     """Return how each value of each axis differs from the base, by itself.
 
-    Models are compared as `stspec diff` does, recipes in the same way. Left out are data and seeds, and
-    values that make no model without those of other axes.
+    Models are compared as `stspec diff` does, recipes in the same way. Left out are data and
+    seeds, and values that make no model without those of other axes.
     """
     found: dict[tuple[str, tuple[tuple[str, str, str], ...]], list[Plain]] = {}
     with reading_once():

@@ -106,6 +106,21 @@ class Series:
     panel: str
     name: str
     points: tuple[Point, ...]
+    colour: str = ""
+    """What it has in common with other series of its colour: a policy. Its name, if empty."""
+    mark: str = ""
+    """What it has in common with other series of its mark: a backbone."""
+    pooled: bool | None = None
+    """Whether its models pool time, where that varies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much the series of a panel agree: correlations, rows and columns by their names."""
+
+    panel: str
+    names: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,7 @@ class Figure:
     series: tuple[Series, ...]
     edges: tuple[Edge, ...] = ()
     notes: tuple[str, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def panels(self) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stspec.cli.options import Output
 from stspec.cli.study.options import Study
+
+if TYPE_CHECKING:
+    from stspec.study.findings import Findings
 
 
 class Format(StrEnum):
@@ -20,6 +23,8 @@ class Format(StrEnum):
     LATEX = "latex"
     MARKDOWN = "markdown"
     LINES = "lines"
+    SVG = "svg"
+    PDF = "pdf"
 
 
 class Definition(StrEnum):
@@ -59,6 +64,11 @@ def export(
         str | None,
         typer.Option("--data", metavar="NAME", help="Of this data set alone.", show_default=False),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="FACETS", show_default=False,
+                     help="Of these models alone: frames=8,backbone=resnet50."),
+    ] = None,
     baseline: Baseline = "tsn",
     definition: Annotated[
         Definition, typer.Option("--definition", help="Of Φ and Ψ (table8).")
@@ -79,27 +89,34 @@ def export(
     ] = 40,
     output: Output = None,
 ) -> None:  # fmt: skip
-    """Write a table, or the points of a figure, of a store's results or a paper's.
+    """Write a table or a figure of a store's results, or of a paper's.
 
     CSV and Parquet hold exact values, shares in [0, 1]; LaTeX (booktabs) and Markdown what people
-    read; lines the names of classes alone, such as `--table removed -o round_1.txt`.
+    read; lines the names of classes alone, such as `--table removed -o round_1.txt`. Figures are
+    drawn as SVG and PDF, `--table fig7 -o fig7.pdf`; other formats hold their points.
     """
     from stspec.cli.screen import remark, write
+    from stspec.diff.figures import plural
+    from stspec.study.export import DRAWN, form_of
     from stspec.study.export import export as written
-    from stspec.study.export import form_of
     from stspec.study.findings import Findings
     from stspec.study.paper_tables import Options, make_table
     from stspec.study.sources import check_baseline, results_of, select
 
     results = results_of(source, study)
     check_baseline(results, baseline)
-    found = Findings(results if data is None else select(results, f"data={data}"))
+    for facets in (f"data={data}" if data is not None else None, where):
+        results = results if facets is None else select(results, facets)
+    found = Findings(results)
     if name is None:
         write(_listed())
         return
     lists = {path.stem: _lines(path) for path in given or ()}
     options = Options(baseline, definition.value, lists, k, size)
     chosen = form_of(None if form is None else form.value, output)
+    if chosen in DRAWN:
+        _draw(name, found, baseline, chosen, output)
+        return
     table = make_table(name, found, options)
     content = written(table, chosen)
     for note in table.notes if chosen in ("csv", "parquet", "lines") else ():
@@ -107,7 +124,34 @@ def export(
     if output is None:
         write(content.decode())
         return
-    _save(output, content, len(table.rows))
+    _save(output, content, plural(len(table.rows), "row"))
+
+
+def _draw(
+    name: str, found: Findings, baseline: str, form: str, output: Path | None
+) -> None:  # fmt: skip
+    from stspec.cli.screen import remark, write
+    from stspec.diagnostics import Diagnostic, SpecError
+    from stspec.diff.figures import plural
+    from stspec.study.drawing import MOST_PANELS, draw
+    from stspec.study.figures import FIGURES, make_figure
+    from stspec.study.paper_tables import table_names
+
+    if name not in FIGURES and name in table_names():
+        message = f"`{name}` is a table, and is not drawn"
+        help = f"figures are {', '.join(FIGURES)}"
+        raise SpecError(Diagnostic("unknown-choice", message, help=help))
+    figure = make_figure(name, found, baseline=baseline)
+    content = draw(figure, "svg" if form == "svg" else "pdf")
+    for note in () if figure.agreements else figure.notes:
+        remark(f"note: {note}")
+    if len(figure.panels) > MOST_PANELS:
+        remark(f"note: {len(figure.panels)} panels are much for a page; --where frames=8, say, "
+               "leaves fewer")  # fmt: skip
+    if output is None:
+        write(content.decode())
+        return
+    _save(output, content, plural(len(figure.panels), "panel"))
 
 
 def _listed() -> str:
@@ -137,10 +181,10 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _save(path: Path, data: bytes, rows: int) -> None:
+def _save(path: Path, data: bytes, what: str) -> None:
     from stspec.cli.screen import remark
     from stspec.diagnostics import display_path
     from stspec.output import write_output
 
     write_output(path, data)
-    remark(f"wrote {display_path(path)}: {rows} rows")
+    remark(f"wrote {display_path(path)}: {what}")

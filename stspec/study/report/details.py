@@ -88,8 +88,8 @@ def details_block(details: Sequence[Detail | None]) -> dict[str, Any]:
         for detail in details
     ]
     words = words_block(
-        [detail and detail.spec for detail in details],
-        [detail and detail.recipe for detail in details],
+        [None if detail is None else detail.spec for detail in details],
+        [None if detail is None else detail.recipe for detail in details],
     )
     return {"texts": list(texts), "runs": runs, "words": words}
 
