@@ -274,7 +274,16 @@ def test_differences_are_those_of_diff(tmp_path: Path) -> None:
         ("recipe.epochs", (5,)),
     ]
     assert [what for what, _, _ in told[0].told] == ["temporal op", "its place"]
-    assert told[1].told == (("recipe.epochs", "10", "5"),)
+    assert told[1].told == (("epochs", "10", "5"),)
+
+
+def test_what_is_included_beside_the_grid_is_told_as_well(tmp_path: Path) -> None:
+    include = [{"policy": "tam", "recipe.schedule.kind": "constant"}]
+    told = differences(
+        load_study(written(tmp_path, recipe="motions", grid={"policy": ["tam"]}, include=include))
+    )
+    assert [one.axis for one in told] == ["policy", "recipe.schedule.kind"]
+    assert ("learning rate falls", "as a cosine", "never") in told[1].told
 
 
 def test_planning_imports_no_torch() -> None:
