@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
-from stspec.graph.model import leaves
+from stspec.graph.model import Graph, leaves
 from stspec.module.weights import graft_of, imported_into
 from stspec.network import Network
 from stspec.ops.base import Op
@@ -22,6 +22,7 @@ from stspec.weights.inflate import Keep
 from stspec.weights.invert import public_template
 from stspec.weights.library import load_importer
 from stspec.weights.report import Imported
+from stspec.weights.rules import Model
 from stspec.weights.transplant import transplant
 
 PUBLIC = "public"
@@ -90,7 +91,7 @@ def to_theirs(
     elif known.get("importer") == to:
         template = {key: Blank(tuple(shape)) for key, shape in known["tensors"].items()}
     else:
-        template = public_template(network.state, scheme, kinds_of(network))
+        template = public_template(model_of(network), scheme)
     exported = export_state_dict(imported.state, template, scheme)
     _write(output, exported.state, scheme.container)
     return exported
@@ -120,9 +121,24 @@ def write_partial(network: Network, imported: Imported, output: Path) -> None:
     write_safetensors(output, imported.state, _meta(network))
 
 
-def kinds_of(network: Network) -> set[str]:
-    """Return the kinds of a network's operators."""
-    return {body.kind for _, node in leaves(network.graph) if isinstance(body := node.body, Op)}
+def model_of(network: Network) -> Model:
+    """Return what the way back to a code base is told by."""
+    ops = {body.kind for _, node in leaves(network.graph) if isinstance(body := node.body, Op)}
+    return Model(network.state, frozenset(ops), frozenset(_layers(network.graph)))
+
+
+def _layers(graph: Graph, path: str = "") -> Iterator[str]:
+    """Yield the paths of layers and blocks, what they read, and their settings."""
+    kinds = {node.name: node.body.kind for node in graph.nodes}
+    for node in graph.nodes:
+        at = path + node.name
+        yield at
+        yield from (f"{at}<{kinds[name]}" for name in node.inputs if name in kinds)
+        if isinstance(node.body, Graph):
+            yield from _layers(node.body, f"{at}.")
+        else:
+            op = node.body
+            yield from (f"{at}:{key}={getattr(op, key)}" for key in type(op).model_fields)
 
 
 def _write(output: Path, state: Mapping[str, Array], container: str) -> None:

@@ -17,6 +17,7 @@ from stspec.source import Sequence as TreeSequence
 from stspec.source import read_file
 from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
 from stspec.weights.rules import (
+    Axes,
     Back,
     Case,
     Conditional,
@@ -54,22 +55,22 @@ class Keys(BaseModel):
 class UndoKeys(Keys):
     """Which models a rule is undone for on the way back."""
 
-    has: Text | None = Field(default=None, description="a key of ours that the model has")
-    lacks: Text | None = Field(default=None, description="a key of ours that it lacks")
+    has: Texts = Field(default_factory=list, description="keys of ours, or layers, that it has")
+    lacks: Texts = Field(default_factory=list, description="keys of ours, or layers, it lacks")
     op: Text | None = Field(default=None, description="kind of an operator that it has")
     no_op: Text | None = Field(default=None, description="kind of an operator that it lacks")
 
-    beside: Text | None = Field(default=None, description="a key that stands beside")
-    alone: Text | None = Field(default=None, description="a key that does not stand beside")
+    beside: Texts = Field(default_factory=list, description="names that stand beside, all of them")
+    alone: Texts = Field(default_factory=list, description="names of which none stands beside")
 
     def made(self, pattern: Pattern | None) -> Case:
         """Return the case of a rule of a pattern. Raises InvalidError where it is wrong."""
         has, lacks = (
-            None if text is None else _pattern(text, "undo") for text in (self.has, self.lacks)
+            tuple(_pattern(text, "undo") for text in texts) for texts in (self.has, self.lacks)
         )
         beside, alone = (
-            None if text is None or pattern is None else _templates([text], pattern)[0]
-            for text in (self.beside, self.alone)
+            () if pattern is None else _templates(texts, pattern)
+            for texts in (self.beside, self.alone)
         )
         return Case(has, lacks, self.op, self.no_op, beside, alone)
 
@@ -140,6 +141,8 @@ class StackKeys(RuleKeys):
     along: Text = Field(description="the capture that orders the tensors")
     order: list[Text] | None = Field(default=None, description="its values; numbers where absent")
     dim: int = Field(ge=0, le=4, description="the new axis")
+    parts: int | None = Field(default=None, ge=1, description="how many, for the way back")
+    first: int = Field(default=0, ge=0, description="the number of the first, for the way back")
 
     def rule(self) -> Stack:
         """Return the rule."""
@@ -152,7 +155,7 @@ class StackKeys(RuleKeys):
         pattern = _pattern(text, key, tables=tables)
         _captured(self.along, pattern, "along")
         (target,) = _templates([self.to], pattern)
-        return Stack(pattern, target, self.along, self.dim, order, joined)
+        return Stack(pattern, target, self.along, self.dim, order, joined, self.parts, self.first)
 
 
 class JoinKeys(StackKeys):
@@ -173,23 +176,23 @@ class TakeKeys(RuleKeys):
     take: Text = Field(description="pattern of the keys")
     to: Text = Field(description="template")
     row: int = Field(ge=0, description="the entry, from 0")
+    rows: int | None = Field(default=None, ge=1, description="number of entries, for the way back")
 
     def rule(self) -> Take:
         """Return the rule."""
         pattern = _pattern(self.take, "take")
         (target,) = _templates([self.to], pattern)
-        return Take(pattern, target, self.row)
+        return Take(pattern, target, self.row, self.rows)
 
 
 class RemoveKeys(RuleKeys):
-    """Take segments out wherever they stand."""
+    """Take segments out wherever they stand; where that is, the way back cannot know."""
 
     remove: Texts = Field(min_length=1, description="segments")
-    wrapping: Texts = Field(default_factory=list, description="operators that they come with")
 
     def rule(self) -> Remove:
         """Return the rule."""
-        return Remove(frozenset(self.remove), tuple(self.wrapping))
+        return Remove(frozenset(self.remove))
 
 
 class DropKeys(RuleKeys):
@@ -198,10 +201,14 @@ class DropKeys(RuleKeys):
     drop: Text = Field(description="pattern of the keys")
     reason: Text = Field(description="what the user is told")
     inert: bool = Field(default=False, description="registered by the public model, never used")
+    shapes: dict[str, list[int] | Text] = Field(
+        default_factory=dict, description="zeros on the way back: sizes, or a key of ours with such"
+    )
 
     def rule(self) -> Drop:
         """Return the rule."""
-        return Drop(_pattern(self.drop, "drop"), self.reason, self.inert)
+        shapes = {k: v if isinstance(v, str) else tuple(v) for k, v in self.shapes.items()}
+        return Drop(_pattern(self.drop, "drop"), self.reason, self.inert, shapes)
 
 
 KINDS: dict[str, type[RuleKeys]] = {
@@ -212,6 +219,20 @@ KINDS: dict[str, type[RuleKeys]] = {
     "remove": RemoveKeys,
     "drop": DropKeys,
 }
+
+
+class AxesKeys(Keys):
+    """Weights that have another number of axes there than here."""
+
+    keys: Text = Field(description="pattern of the public keys")
+    count: int = Field(ge=1, le=5, description="how many axes they have there")
+    lead: int | None = Field(default=None, ge=0, le=4, description="of size 1 that stand in front")
+    models: UndoKeys = Field(default_factory=UndoKeys, description="of which models")
+
+    def made(self) -> Axes:
+        """Return them. Raises InvalidError where a pattern is wrong."""
+        pattern = _pattern(self.keys, "axes")
+        return Axes(pattern, self.count, self.models.made(pattern), self.lead)
 
 
 class ImporterKeys(Keys):
@@ -225,15 +246,18 @@ class ImporterKeys(Keys):
     prefixes: list[Text] = Field(default_factory=list, description="taken off the front of keys")
     rules: list[dict[str, Any]] = Field(default_factory=list, description="applied in order")
     container: str | None = Field(default=None, description="key of the state dict in its files")
-    back: Literal["all", "own"] | None = Field(
-        default=None, description="rules that can be undone: all, or this file's alone"
+    back: Literal["own"] | None = Field(
+        default=None, description="own: of the rules, this file's alone are undone"
+    )
+    no_way_back: Text | None = Field(
+        default=None, description="why the rules cannot tell what keys are called there"
     )
     models: UndoKeys = Field(default_factory=UndoKeys, description="for which they are undone")
     convolutions: Literal["3d"] | None = Field(
         default=None, description="3d: all convolutions are, those of single frames too"
     )
-    pointwise: list[Text] = Field(
-        default_factory=list, description="weights of convolutions of one point, ours linear"
+    axes: list[AxesKeys] = Field(
+        default_factory=list, description="weights with another number of axes than ours"
     )
     writes: list[RenameKeys] = Field(
         default_factory=list, description="how keys are written back; the first that fits"
@@ -242,8 +266,8 @@ class ImporterKeys(Keys):
     @model_validator(mode="after")
     def _has_patterns(self) -> ImporterKeys:
         self.patterns()
-        for i, text in enumerate(self.pointwise):
-            _pattern(text, "pointwise", i)
+        for axes in self.axes:
+            axes.made()
         return self
 
     def patterns(self) -> tuple[Pattern, ...]:
@@ -313,13 +337,13 @@ def _importer(
         recognise=keys.patterns(),
         prefixes=tuple(keys.prefixes),
         rules=rules,
-        backs=backs if keys.back else (),
-        writes=tuple(rule.rule() for rule in keys.writes),
-        invertible=keys.back is not None,
+        backs=backs,
+        writes=tuple(back for rule in keys.writes if (back := rule.back()) is not None),
+        no_way_back=keys.no_way_back,
         models=keys.models.made(None),
         container=keys.container or "",
         volumes=keys.convolutions == "3d",
-        pointwise=tuple(_pattern(t, "pointwise", i) for i, t in enumerate(keys.pointwise)),
+        axes=tuple(axes.made() for axes in keys.axes),
     )
     if keys.extends is None:
         return own
@@ -330,10 +354,11 @@ def _importer(
         recognise=own.recognise + parent.recognise,
         prefixes=own.prefixes + tuple(p for p in parent.prefixes if p not in own.prefixes),
         rules=own.rules + parent.rules,
-        backs=own.backs + (parent.backs if keys.back == "all" else ()),
+        backs=own.backs + (() if keys.back == "own" else parent.backs),
         writes=own.writes + parent.writes,
         container=parent.container if keys.container is None else keys.container,
         volumes=own.volumes or parent.volumes,
+        axes=own.axes + parent.axes,
     )
 
 

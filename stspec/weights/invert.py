@@ -1,22 +1,35 @@
 """The keys that a code base would give our tensors: an importer's rules, undone one by one.
 
-Rules lose things: segments that are taken out, names that two keys become. What a rule may have
-been applied to is a list, the most changed first; what leads back to our key by the rules is taken.
+Rules lose things, such as names that two keys become. What a rule may have been applied to is a
+list, the most changed first; what leads back to our key by the rules is taken.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.weights.arrays import Shape
 from stspec.weights.export import Blank
 from stspec.weights.gather import choose
-from stspec.weights.patterns import Pattern, Template, any_match
-from stspec.weights.rules import Back, Conditional, Importer, Rename, Route, Stack
+from stspec.weights.patterns import Pattern, Tables, Template, any_match
+from stspec.weights.rules import (
+    Axes,
+    Back,
+    Conditional,
+    Drop,
+    Importer,
+    Model,
+    Remove,
+    Rename,
+    Route,
+    Stack,
+    Take,
+    strip,
+)
 
 Names = tuple[str, ...]
 """One public key, or all those that are stacked to one tensor of ours."""
@@ -24,26 +37,92 @@ Names = tuple[str, ...]
 _MOST = 256
 
 
-def public_names(
-    expected: Mapping[str, Shape], scheme: Importer, ops: Collection[str] = ()
-) -> tuple[dict[str, Names], list[str]]:
-    """Return the public keys of each of our keys, and our keys for which none was found.
+@dataclass(frozen=True)
+class _Undo:
+    """A rule on its way back for a model: the patterns of what its templates write."""
 
-    `ops` are the kinds of operators of the model.
-    """
-    fitting = (back.among(expected, ops) for back in scheme.backs)
-    backs = tuple(back for back in fitting if back is not None)
-    meant = [back.rule for back in backs]
+    back: Back
+    model: Model
+
+    @cached_property
+    def source(self) -> Template:
+        """The template of the keys that the rule reads."""
+        rule = self.back.bare
+        assert not isinstance(rule, Remove)
+        return Template(rule.pattern.text)
+
+    @cached_property
+    def targets(self) -> Sequence[Pattern]:
+        """Patterns of what the rule writes."""
+        rule = self.back.bare
+        if isinstance(rule, Rename):
+            return [_written(target, rule.tables) for target in rule.targets]
+        return [_written(rule.target, {})] if isinstance(rule, Stack | Take) else []
+
+    def before(self, key: str, shape: Shape) -> Iterator[Names]:
+        """Yield what the rule may have made a key of; whether it did is seen later."""
+        rule = self.back.bare
+        if isinstance(rule, Rename) and not rule.tied:
+            for found in self.renamed(rule, key):
+                yield (found,)
+        elif isinstance(rule, Stack):
+            yield from self._unstacked(rule, key, shape)
+        elif isinstance(rule, Take) and rule.rows:
+            pieces = self.targets[0].match(key)
+            if pieces is not None and set(rule.pattern.names) <= set(pieces):
+                yield (self.source.write(pieces),)
+
+    def renamed(self, rule: Rename, key: str) -> Iterator[str]:
+        """Yield what a rule may have written a key from."""
+        for target in self.targets:
+            pieces = target.match(key)
+            if pieces is None:
+                continue
+            choices = []
+            for name in rule.pattern.names:
+                table = rule.tables.get(name) or rule.pattern.tables.get(name)
+                if name in pieces and table:
+                    choices.append([piece for piece, text in table.items() if text == pieces[name]])
+                elif name in pieces:
+                    choices.append([pieces[name]])
+                else:
+                    choices.append(list(table or ()))
+            for taken in itertools.product(*choices):
+                whole = dict(zip(rule.pattern.names, taken, strict=True))
+                if self.back.allows({**whole, **pieces}, self.model):
+                    yield self.source.write(whole)
+
+    def _unstacked(self, rule: Stack, key: str, shape: Shape) -> Iterator[Names]:
+        pieces = self.targets[0].match(key)
+        if pieces is None or not self.back.allows(pieces, self.model):
+            return
+        whole = shape[rule.dim] if len(shape) > rule.dim else 0
+        if rule.order is not None:
+            count = len(rule.order)
+            if whole % count if rule.joined else whole != count:
+                return
+            places = rule.order
+        elif rule.parts and whole % rule.parts == 0:
+            places = tuple(str(rule.first + number) for number in range(rule.parts))
+        elif not rule.joined and len(shape) > rule.dim:
+            places = tuple(str(number) for number in range(shape[rule.dim]))
+        else:
+            return
+        if set(rule.pattern.names) <= {*pieces, rule.along}:
+            yield tuple(self.source.write({**pieces, rule.along: place}) for place in places)
+
+
+def public_names(model: Model, scheme: Importer) -> tuple[dict[str, Names], list[str]]:
+    """Return the public keys of each of our keys, and our keys for which none was found."""
+    fitting = [back for b in scheme.backs if (back := b.among(model)) is not None]
+    meant = [back.rule for back in fitting]
     rules = (r for r in scheme.rules if not isinstance(r, Conditional) or r in meant)
     scheme = replace(scheme, rules=tuple(rules))
+    undos = [_Undo(back, model) for back in reversed(fitting)]
     found: dict[str, Names] = {}
     lost = []
-    for key, shape in expected.items():
-        options = _before(key, shape, backs, expected)
-        written = (tuple(scheme.written(name) for name in names) for names in options)
-        fits = [names for names in written if _leads_to(names, key, scheme, expected)]
-        # Parts that have names of their own come before numbered ones.
-        names = min(fits, key=lambda names: not _is_named(names, scheme), default=None)
+    for key, shape in model.state.items():
+        names = _public(key, shape, undos, scheme, model)
         if names is None:
             lost.append(key)
         else:
@@ -51,72 +130,77 @@ def public_names(
     return found, lost
 
 
-def _is_named(names: Names, scheme: Importer) -> bool:
-    tap = scheme.routes(names[0])[0].tap
-    return tap is not None and tap.count is not None
-
-
-def public_template(
-    expected: Mapping[str, Shape], scheme: Importer, ops: Collection[str] = ()
-) -> dict[str, Blank]:
+def public_template(model: Model, scheme: Importer) -> dict[str, Blank]:
     """Return the keys and shapes that a code base's state dict has for a model of ours.
-
-    Args:
-        expected: keys and shapes of the model.
-        scheme: the code base's importer.
-        ops: kinds of the model's operators, which tell layouts apart.
 
     Raises:
         SpecError: if the rules do not say for some of our keys.
     """
-    names, lost = public_names(expected, scheme, ops)
+    if scheme.no_way_back:
+        message = f"nothing is written for {scheme.name}: {scheme.no_way_back}"
+        raise SpecError(Diagnostic("no-way-back", message))
+    if (reason := _hopeless(model, scheme)) is not None:
+        raise SpecError(_no_way_back(scheme, reason))
+    writes = (back for b in scheme.writes if (back := b.among(model)) is not None)
+    axes = (axes for axes in scheme.axes if axes.models.fits(model))
+    scheme = replace(scheme, writes=tuple(writes), axes=tuple(axes))
+    names, lost = public_names(model, scheme)
+    if lost:
+        raise SpecError(_no_way_back(scheme, f"none leads to `{lost[0]}`"))
     found: dict[str, Blank] = {}
     for key, parts in names.items():
-        for part, shape in zip(parts, _shapes(scheme, expected[key], parts, ops), strict=True):
+        for part, shape in zip(parts, _shapes(scheme, model, key, parts), strict=True):
+            if part in found:
+                raise SpecError(_no_way_back(scheme, f"two tensors of ours would be `{part}`"))
             found[part] = Blank(shape)
-    count = sum(map(len, names.values()))
-    told = scheme.tells(expected, frozenset(ops)) and not lost and len(found) == count
-    if not told or not _is_whole(found, names, scheme, expected):
-        shown = f": {lost[0]}" if lost else ""
-        message = f"the rules of {scheme.name} do not tell what all keys are called there{shown}"
-        help = "--like FILE tells by a checkpoint of the same model there, such as a fresh one"
-        raise SpecError(Diagnostic("no-way-back", message, help=help))
+    found |= dict(_unused(model, scheme))
+    if (wrong := _astray(found, names, scheme, model)) is not None:
+        raise SpecError(_no_way_back(scheme, f"none leads to `{wrong}`"))
+    unchanged = len(found.keys() & model.state.keys())
+    # Parts of networks may have names that speak for nobody; rules have renamed most of them.
+    if 2 * unchanged > len(found) and not any_match(scheme.recognise, map(strip, found)):
+        raise SpecError(_no_way_back(scheme, "it has no such model"))
     return found
 
 
-def _is_whole(
-    found: Mapping[str, Blank], names: Mapping[str, Names], scheme: Importer,
-    expected: Mapping[str, Shape],
-) -> bool:  # fmt: skip
-    """Tell whether the importer, given all these keys, makes each of them what it was made of."""
-    whole = scheme.among(found)
-    return all(_leads_to(parts, key, whole, expected) for key, parts in names.items())
+def _hopeless(model: Model, scheme: Importer) -> str | None:
+    """Return why no keys are told for such a model, where that is so."""
+    for back in scheme.backs:
+        if isinstance(rule := back.bare, Remove):
+            return f"where `{min(rule.segments)}` stands is not known"
+    return None if scheme.models.fits(model) else "it has no such model"
 
 
-def _shapes(scheme: Importer, shape: Shape, parts: Names, ops: Collection[str]) -> list[Shape]:
-    """Return the shapes of the tensors that a tensor of ours is made of."""
-    if scheme.volumes and len(shape) == 4 and len(parts) == 1:
-        shape = (*shape[:2], 1, *shape[2:])
-    if len(shape) == 2 and "conv3d" in ops and any_match(scheme.pointwise, parts):
-        shape = (*shape, 1, 1, 1)
-    tap = scheme.routes(parts[0])[0].tap
-    if tap is None:
-        return [tuple(shape)]
-    rest = (*shape[: tap.dim], *shape[tap.dim + 1 :])
-    if tap.joined:
-        rest = (*shape[: tap.dim], shape[tap.dim] // len(parts), *shape[tap.dim + 1 :])
-    return [tuple(rest)] * len(parts)
+def _no_way_back(scheme: Importer, reason: str) -> Diagnostic:
+    message = f"the rules of {scheme.name} do not tell all keys of this model there: {reason}"
+    help = "--like FILE tells by a checkpoint of the same model there, such as a fresh one"
+    return Diagnostic("no-way-back", message, help=help)
 
 
-def _before(
-    key: str, shape: Shape, backs: Sequence[Back], expected: Collection[str]
-) -> Iterator[Names]:
+def _public(
+    key: str, shape: Shape, undos: Sequence[_Undo], scheme: Importer, model: Model
+) -> Names | None:
+    """Return the public keys of one of our keys, of a tied one all; None if there are none."""
+    stacked = None
+    for names in _before(key, shape, undos):
+        written = tuple(scheme.written(name, model) for name in names)
+        if not _leads_to(written, key, scheme, model):
+            continue
+        tap = scheme.routes(written[0])[0].tap
+        if tap is None or tap.count is not None:
+            return stacked or written if tap is None else written
+        # Parts that have names of their own come before numbered ones.
+        stacked = stacked or written
+    return stacked
+
+
+def _before(key: str, shape: Shape, undos: Sequence[_Undo]) -> Iterator[Names]:
     """Yield what a key of ours may have been before the rules, the most changed first."""
     states: list[Names] = [(key,)]
-    for back in reversed(backs):
+    for undo in undos:
         after: dict[Names, None] = {}
         for names in states:
-            choices = [list(_undone(back, name, shape, expected)) for name in names]
+            choices = [[*undo.before(name, shape), (name,)] for name in names]
             if len(names) == 1:
                 after.update(dict.fromkeys(choices[0]))
             else:  # parts of a stack go the same way
@@ -127,70 +211,74 @@ def _before(
     yield from states
 
 
-def _undone(back: Back, key: str, shape: Shape, expected: Collection[str]) -> Iterator[Names]:
-    """Yield what a rule may have made a key of, and the key itself; what fits is seen later."""
-    rule = back.rule.rule if isinstance(back.rule, Conditional) else back.rule
-    if isinstance(rule, Rename):
-        yield from ((name,) for name in _renamed(rule, key, back, expected))
-    elif isinstance(rule, Stack):
-        yield from _unstacked(rule, key, shape)
-    yield (key,)
-
-
-def _renamed(rule: Rename, key: str, back: Back, expected: Collection[str]) -> Iterator[str]:
-    source = Template(rule.pattern.text)
-    for target in rule.targets:
-        used = {name: table for name, table in rule.tables.items() if name in target.names}
-        pieces = _as_pattern(
-            target.text, tuple((n, tuple(sorted(set(t.values())))) for n, t in used.items())
-        ).match(key)
-        if pieces is None:
+def _unused(model: Model, scheme: Importer) -> Iterator[tuple[str, Blank]]:
+    """Yield what is registered there beside our tensors: never read, or a second name."""
+    for found in scheme.backs:
+        back = found.among(model)
+        if back is None:
             continue
-        choices = []
-        for name in rule.pattern.names:
-            table = rule.tables.get(name) or rule.pattern.tables.get(name)
-            if name in pieces and table:
-                choices.append([piece for piece, text in table.items() if text == pieces[name]])
-            elif name in pieces:
-                choices.append([pieces[name]])
-            else:
-                choices.append(list(table or ()))
-        for taken in itertools.product(*choices):
-            whole = dict(zip(rule.pattern.names, taken, strict=True))
-            if back.allows({**whole, **pieces}, expected):
-                yield source.write(whole)
+        rule = back.bare
+        if isinstance(rule, Drop):
+            for name, given in rule.shapes.items():
+                shape = model.state.get(given) if isinstance(given, str) else given
+                if shape is not None:
+                    yield scheme.written(name, model), Blank(shape)
+        elif isinstance(rule, Rename) and rule.tied:
+            undo = _Undo(back, model)
+            for key, shape in model.state.items():
+                for name in undo.renamed(rule, key):
+                    yield scheme.written(name, model), Blank(shape)
 
 
-def _unstacked(rule: Stack, key: str, shape: Shape) -> Iterator[Names]:
-    pieces = _as_pattern(rule.target.text, ()).match(key)
-    if pieces is None:
-        return
-    source = Template(rule.pattern.text)
-    whole = shape[rule.dim] if len(shape) > rule.dim else 0
-    if rule.order is not None:
-        count = len(rule.order)
-        if whole % count if rule.joined else whole != count:
-            return
-        places = rule.order
-    elif not rule.joined and len(shape) > rule.dim:
-        places = tuple(str(number) for number in range(shape[rule.dim]))
-    else:
-        return
-    if set(rule.pattern.names) <= {*pieces, rule.along}:
-        yield tuple(source.write({**pieces, rule.along: place}) for place in places)
+def _astray(
+    found: Mapping[str, Blank], names: Mapping[str, Names], scheme: Importer, model: Model
+) -> str | None:
+    """Return a key of ours of which the importer, given all these keys, makes another."""
+    if not any(isinstance(rule, Conditional) for rule in scheme.rules):
+        return None
+    whole = scheme.among(found)
+    astray = (key for key, parts in names.items() if not _leads_to(parts, key, whole, model))
+    return next(astray, None)
 
 
-@cache
-def _as_pattern(text: str, tables: tuple[tuple[str, tuple[str, ...]], ...]) -> Pattern:
+def _shapes(scheme: Importer, model: Model, key: str, parts: Names) -> list[Shape]:
+    """Return the shapes of the tensors that a tensor of ours is made of."""
+    shape = tuple(model.state[key])
+    if scheme.volumes and len(shape) == 4 and len(parts) == 1:
+        shape = (*shape[:2], 1, *shape[2:])
+    route = scheme.routes(parts[0])[0]
+    if (tap := route.tap) is not None and len(shape) > tap.dim:
+        size = (shape[tap.dim] // len(parts),) if tap.joined else ()
+        shape = (*shape[: tap.dim], *size, *shape[tap.dim + 1 :])
+    elif route.row is not None:
+        shape = (route.rows or 1, *(n for n in shape if n != 1))
+    for axes in scheme.axes:
+        if axes.pattern.fits(scheme.strip(parts[0])):
+            shape = _with_axes(shape, axes)
+    return [shape] * len(parts)
+
+
+def _with_axes(shape: Shape, axes: Axes) -> Shape:
+    """Return a shape of other axes; those that come and go are of size 1."""
+    if axes.lead is not None:
+        shape = (*[1] * axes.lead, *(n for n in shape if n != 1))
+    while len(shape) > axes.count and shape[-1] == 1:
+        shape = shape[:-1]
+    return (*shape, *[1] * (axes.count - len(shape)))
+
+
+def _written(target: Template, tables: Tables) -> Pattern:
     """Return the pattern of what a template writes."""
-    return Pattern(text, {name: {piece: piece for piece in pieces} for name, pieces in tables})
+    used = {name: tables[name] for name in target.names if name in tables}
+    return Pattern(
+        target.text, {name: {text: text for text in table.values()} for name, table in used.items()}
+    )
 
 
-def _leads_to(names: Names, key: str, scheme: Importer, expected: Collection[str]) -> bool:
-    routes = [choose(scheme.routes(name), expected) for name in names]
+def _leads_to(names: Names, key: str, scheme: Importer, model: Model) -> bool:
+    routes = [choose(scheme.routes(name), model.state) for name in names]
     return all(_arrives(route, key, len(names)) for route in routes)
 
 
 def _arrives(route: Route, key: str, parts: int) -> bool:
-    plain = route.dropped is None and route.row is None
-    return plain and route.key == key and (route.tap is not None or parts == 1)
+    return route.dropped is None and route.key == key and (route.tap is not None or parts == 1)

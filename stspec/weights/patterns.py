@@ -51,6 +51,10 @@ class Pattern:
         found = self._regex.fullmatch(key)
         return None if found is None else found.groupdict()
 
+    def fits(self, key: str) -> bool:
+        """Tell whether the pattern fits a key."""
+        return self._regex.fullmatch(key) is not None
+
     @cached_property
     def _regex(self) -> re.Pattern[str]:
         parts: list[str] = []
@@ -114,7 +118,7 @@ def captures(text: str) -> Iterator[tuple[str, bool]]:
 def any_match(patterns: Iterable[Pattern], keys: Iterable[str]) -> int:
     """Return how many of the patterns fit at least one of the keys."""
     keys = tuple(keys)
-    return sum(any(pattern.match(key) is not None for key in keys) for pattern in patterns)
+    return sum(any(map(pattern.fits, keys)) for pattern in patterns)
 
 
 def _literal(text: str) -> str:

@@ -7,11 +7,13 @@ that the model expects.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeAlias
 
+from stspec.weights.arrays import Shape
 from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template, any_match
 
 WRAPPERS = ("module.", "_orig_mod.")
@@ -36,14 +38,15 @@ class Tap:
 class Route:
     """Where a public key goes: a key of ours, perhaps as a part of a stack, or nowhere.
 
-    `row` is the one entry along the first axis that is used. `dropped` is the reason why it is
-    left out; `inert` says that the public model registers the parameter and never uses it, `tied`
-    that it registers the tensor under another name as well.
+    `row` is the one entry of `rows` along the first axis that is used. `dropped` is the reason why
+    it is left out; `inert` says that the public model registers the parameter and never uses it,
+    `tied` that it registers the tensor under another name as well.
     """
 
     key: str
     tap: Tap | None = None
     row: int | None = None
+    rows: int | None = None
     dropped: str | None = None
     inert: bool = False
     tied: bool = False
@@ -76,8 +79,6 @@ class Remove:
     """Takes segments out of a key wherever they stand, such as those of wrappers."""
 
     segments: frozenset[str]
-    wrapping: tuple[str, ...] = ()
-    """Operators that the segments come with; others have none to take out."""
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route without the segments."""
@@ -87,11 +88,16 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leaves a tensor out, for a reason that the user is told."""
+    """Leaves a tensor out, for a reason that the user is told.
+
+    `shapes` are the public keys that are written as zeros on the way back, each with its shape or
+    the key of ours that has the same.
+    """
 
     pattern: Pattern
     reason: str
     inert: bool = False
+    shapes: Mapping[str, Shape | str] = field(default_factory=dict)
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route, marked as dropped where the pattern fits."""
@@ -105,7 +111,8 @@ class Stack:
     """Joins several tensors along a new axis `dim`, ordered by the capture `along`.
 
     `order` lists what the capture takes, first to last; where it is None the capture takes
-    numbers from 0 or 1 upwards. `joined` tensors stand side by side along an axis that they have.
+    numbers from 0 or 1 upwards. `joined` tensors stand side by side along an axis that they have;
+    how many they are, ours does not tell: on the way back they are `parts`, numbered from `first`.
     """
 
     pattern: Pattern
@@ -114,6 +121,8 @@ class Stack:
     dim: int
     order: tuple[str, ...] | None = None
     joined: bool = False
+    parts: int | None = None
+    first: int = 0
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route into the stack, or the route itself where the pattern does not fit."""
@@ -132,18 +141,22 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Uses one entry of a table of embeddings; the public model never reads the others."""
+    """Uses one entry of a table of embeddings; the public model never reads the others.
+
+    `rows` is the number of entries of the table, where it is known.
+    """
 
     pattern: Pattern
     target: Template
     row: int
+    rows: int | None = None
 
     def apply(self, route: Route) -> Iterable[Route]:
         """Return the route of the entry, or the route itself where the pattern does not fit."""
         pieces = self.pattern.match(route.key)
         if pieces is None:
             return (route,)
-        return (replace(route, key=self.target.write(pieces), row=self.row),)
+        return (replace(route, key=self.target.write(pieces), row=self.row, rows=self.rows),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,34 +174,59 @@ class Conditional:
 Rule: TypeAlias = Rename | Remove | Drop | Stack | Take | Conditional
 
 
+@dataclass(frozen=True)
+class Model:
+    """What is known of a model of ours on the way back: its keys and how its layers stand.
+
+    `ops` are kinds of operators. `layers` are the paths of layers and blocks, and what they read:
+    ``layer1.0.conv1<shift`` is a convolution that reads what an operator of that kind gives.
+    """
+
+    state: Mapping[str, Shape]
+    ops: frozenset[str] = frozenset()
+    layers: frozenset[str] = frozenset()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Keys and layers."""
+        return self.layers.union(self.state)
+
+    def knows(self, pattern: Pattern) -> bool:
+        """Tell whether a key or a layer fits a pattern."""
+        if not pattern.names:
+            return pattern.text in self.names
+        return any_match((pattern,), self.names) > 0
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Models that a rule is undone for: all conditions hold at once.
 
-    `has` and `lacks` are patterns of keys of ours, `op` and `no_op` kinds of operators. `beside`
-    and `alone` write, of the pieces of the key at hand, another that is there or is not.
+    `has` and `lacks` are patterns of keys of ours or of layers, `op` and `no_op` kinds of
+    operators. `beside` and `alone` write, of the pieces of the key at hand, others that are all
+    there or of which none is.
     """
 
-    has: Pattern | None = None
-    lacks: Pattern | None = None
+    has: tuple[Pattern, ...] = ()
+    lacks: tuple[Pattern, ...] = ()
     op: str | None = None
     no_op: str | None = None
-    beside: Template | None = None
-    alone: Template | None = None
+    beside: tuple[Template, ...] = ()
+    alone: tuple[Template, ...] = ()
 
-    def fits(self, keys: Collection[str], ops: Collection[str]) -> bool:
-        """Tell whether a model of such keys and operators is meant."""
+    def fits(self, model: Model) -> bool:
+        """Tell whether such a model is meant."""
         return (
-            (self.has is None or any_match((self.has,), keys) > 0)
-            and (self.lacks is None or not any_match((self.lacks,), keys))
-            and (self.op is None or self.op in ops)
-            and (self.no_op is None or self.no_op not in ops)
+            all(model.knows(pattern) for pattern in self.has)
+            and not any(model.knows(pattern) for pattern in self.lacks)
+            and (self.op is None or self.op in model.ops)
+            and (self.no_op is None or self.no_op not in model.ops)
         )
 
-    def allows(self, pieces: Mapping[str, str], keys: Collection[str]) -> bool:
+    def allows(self, pieces: Mapping[str, str], model: Model) -> bool:
         """Tell whether a key of such pieces is meant."""
-        return (self.beside is None or self.beside.write(pieces) in keys) and (
-            self.alone is None or self.alone.write(pieces) not in keys
+        return all(text.write(pieces) in model.names for text in self.beside) and not any(
+            text.write(pieces) in model.names for text in self.alone
         )
 
 
@@ -199,14 +237,32 @@ class Back:
     rule: Rule
     cases: tuple[Case, ...]
 
-    def among(self, keys: Collection[str], ops: Collection[str]) -> Back | None:
-        """Return the rule with the cases that a model of such keys and operators is of."""
-        cases = tuple(case for case in self.cases if case.fits(keys, ops))
+    def among(self, model: Model) -> Back | None:
+        """Return the rule with the cases that such a model is of."""
+        cases = tuple(case for case in self.cases if case.fits(model))
         return replace(self, cases=cases) if cases else None
 
-    def allows(self, pieces: Mapping[str, str], keys: Collection[str]) -> bool:
+    def allows(self, pieces: Mapping[str, str], model: Model) -> bool:
         """Tell whether it is undone for a key of such pieces."""
-        return any(case.allows(pieces, keys) for case in self.cases)
+        return any(case.allows(pieces, model) for case in self.cases)
+
+    @property
+    def bare(self) -> Rename | Remove | Drop | Stack | Take:
+        """The rule without its condition on checkpoints."""
+        return self.rule.rule if isinstance(self.rule, Conditional) else self.rule
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Weights that have `count` axes there, axes of size 1 added or left out at the end.
+
+    `lead` axes of size 1 stand in front, where that is said.
+    """
+
+    pattern: Pattern
+    count: int
+    models: Case
+    lead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,18 +280,19 @@ class Importer:
     prefixes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     backs: tuple[Back, ...] = ()
-    """The rules that are undone on the way back, none where there is no way but by a template."""
-    writes: tuple[Rename, ...] = ()
+    """The rules that are undone on the way back."""
+    writes: tuple[Back, ...] = ()
     """How keys are written back, once the rules are undone: of these the first that fits."""
-    invertible: bool = False
-    """Whether `backs` and `writes` tell all keys, for models of `models`."""
+    no_way_back: str | None = None
+    """Why no keys are told by the rules, where that is so."""
     models: Case = field(default_factory=Case)
+    """The models that it can have; there is no way back for others."""
     container: str = ""
     """The key under which its files keep the state dict."""
     volumes: bool = False
     """Whether all its convolutions are of five axes, 2D ones too."""
-    pointwise: tuple[Pattern, ...] = ()
-    """Weights of its 3D networks that are convolutions of one point, where ours are linear."""
+    axes: tuple[Axes, ...] = ()
+    """Weights with other axes than ours, such as convolutions of one point that are linear here."""
 
     def among(self, keys: Iterable[str]) -> Importer:
         """Return the importer with the rules alone whose conditions a checkpoint's keys fulfil."""
@@ -249,30 +306,23 @@ class Importer:
 
     def routes(self, key: str) -> Sequence[Route]:
         """Return where a public key may go; more than one where a rule names several targets."""
-        routes = [Route(self.strip(key))]
+        routes: Sequence[Route] = (Route(self.strip(key)),)
         for rule in self.rules:
-            routes = [
-                after
-                for route in routes
-                for after in (rule.apply(route) if route.dropped is None else (route,))
-            ]
+            if len(routes) == 1 and routes[0].dropped is None:
+                routes = tuple(rule.apply(routes[0]))
+            else:
+                after = (rule.apply(r) if r.dropped is None else (r,) for r in routes)
+                routes = tuple(itertools.chain.from_iterable(after))
         return routes
 
-    def tells(self, keys: Collection[str], ops: AbstractSet[str]) -> bool:
-        """Tell whether the keys of a model of such keys and operators follow from the rules.
-
-        Segments that are taken out on the way in, for some operators, are not known.
-        """
-        removals = [rule for rule in self.rules if isinstance(rule, Remove)]
-        known = all(rule.wrapping and ops.isdisjoint(rule.wrapping) for rule in removals)
-        return self.invertible and known and self.models.fits(keys, ops)
-
-    def written(self, key: str) -> str:
+    def written(self, key: str, model: Model) -> str:
         """Return a key with what is taken off on the way in, such as prefixes."""
-        for rule in self.writes:
-            if rule.pattern.match(key) is not None:
-                (route,) = rule.apply(Route(key))
-                return route.key
+        for back in self.writes:
+            if isinstance(rule := back.bare, Rename):
+                pieces = rule.pattern.match(key)
+                if pieces is not None and back.allows(pieces, model):
+                    (route,) = rule.apply(Route(key))
+                    return route.key
         return key
 
     def strip(self, key: str) -> str:

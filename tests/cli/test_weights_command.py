@@ -104,12 +104,15 @@ def test_weights_of_our_own_are_told_by_the_rules_or_a_template(place: Path, cap
     assert a["layer1.0.tam.prev_se.fc1.weight"].shape[2:] == (1, 1)
 
 
-def test_a_code_base_whose_keys_do_not_follow(place: Path, capsys: Read) -> None:
+@pytest.mark.parametrize(
+    "to, told", [("piergiaj", "--like"), ("caffe2", "--to pyslowfast"), ("ibn", "did you mean")]
+)
+def test_a_code_base_without_such_a_model(place: Path, capsys: Read, to: str, told: str) -> None:
     ours = place / "ours.pth"
     torch.save(build_module(load(str(place / "tsn.yaml"))).state_dict(), ours)
-    arguments = ("convert", place / "tsn.yaml", ours, "--to", "mit_han_lab", "-o", place / "x.pth")
+    arguments = ("convert", place / "tsn.yaml", ours, "--to", to, "-o", place / "x.pth")
     assert run(*arguments) == 2
-    assert "--like" in capsys.readouterr().err
+    assert told in " ".join(capsys.readouterr().err.split())
     assert not (place / "x.pth").exists()
 
 
