@@ -43,7 +43,7 @@ from stspec.data.lists.forms import FORMS
 from stspec.diagnostics import SpecError
 from stspec.graph import Graph
 from stspec.ir.build import build_image_model
-from stspec.ir.select import sites
+from stspec.ir.select import sites_of
 from stspec.network import load
 from stspec.ops.registry import OPS
 from stspec.output import write_text
@@ -174,7 +174,9 @@ def places(backbones: str) -> str:
         rows.append(f"| `{role}` | {edges[side]} | " + " | ".join(cells) + " |")
     slots = [
         ", ".join(
-            f"`{s}`" for s in dict.fromkeys(site.node.tags.slot for site in sites(graph)) if s
+            f"`{slot}`"
+            for slot in dict.fromkeys(site.node.tags.slot for site in sites_of(graph, None))
+            if slot
         )
         for graph in graphs.values()
     ]
@@ -182,7 +184,7 @@ def places(backbones: str) -> str:
 
 
 def _roles(graph: Graph) -> Iterator[tuple[str, str]]:
-    return (place for site in sites(graph) for place in site.node.tags.roles)
+    return (place for site in sites_of(graph, None) for place in site.node.tags.roles)
 
 
 DECLARATIONS: dict[str, Callable[[str], type[BaseModel] | None]] = {

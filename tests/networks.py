@@ -17,6 +17,8 @@ FILES = tuple(names("model"))
 """Every model that is a file of its own, families included."""
 EVERY = tuple(index())
 """Every model that can be addressed by name, variants included."""
+MOST = tuple(sorted({*FILES, *EVERY[::3]}))
+"""The files, and every third of all: what a test tries that says little new of a next variant."""
 FAMILIES = tuple(name for name in FILES if "_" not in name)
 SIZE = 32
 """Side of the clips: the smallest power of two that all backbones take."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ _NAME = re.compile(r"(families/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _SUFFIXES = (".yaml", ".yml")
 
 
+@cache
 def data_root() -> Path:
     """The folder that holds `specs/` and `templates/`: in the wheel, or of the checkout."""
     package = Path(__file__).resolve().parent.parent

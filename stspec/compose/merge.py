@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stspec.source.nodes import Mapping, Node, Origin, Scalar, Sequence
+from stspec.source.nodes import Mapping, Node, Scalar, Sequence
 
 
 def merge(parent: Mapping, child: Mapping) -> Mapping:
@@ -36,15 +36,3 @@ def prune(node: Node) -> Node:
 def is_null(node: Node) -> bool:
     """Whether a node is the scalar null."""
     return isinstance(node, Scalar) and node.value is None
-
-
-def with_origin(node: Node, origin: Origin) -> Node:
-    """The tree with this origin on every node."""
-    if isinstance(node, Mapping):
-        entries = tuple(
-            (Scalar(k.value, k.span, origin), with_origin(v, origin)) for k, v in node.entries
-        )
-        return Mapping(entries, node.span, origin)
-    if isinstance(node, Sequence):
-        return Sequence(tuple(with_origin(x, origin) for x in node.items), node.span, origin)
-    return Scalar(node.value, node.span, origin)

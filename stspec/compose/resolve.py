@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from stspec.compose.locate import Kind, find, is_path, locate_model
-from stspec.compose.merge import is_null, merge, with_origin
+from stspec.compose.merge import is_null, merge
 from stspec.compose.paths import Override, parse_overrides, parse_path, put
 from stspec.compose.version import LANGUAGE, check_version
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, did_you_mean, display_path
 from stspec.source import Mapping, Node, Origin, Scalar, from_python, read_file
-from stspec.source.nodes import MAX_DEPTH, describe
+from stspec.source.nodes import MAX_DEPTH, describe, with_origin
 from stspec.source.python import caller_span
 
 REFERENCES: tuple[Kind, ...] = ("backbone", "policy")

@@ -54,7 +54,7 @@ class Node:
 
     def tagged(self, **changes: Any) -> Node:
         """Return the node with other tags."""
-        return replace(self, tags=replace(self.tags, **changes))
+        return Node(self.name, self.body, self.inputs, replace(self.tags, **changes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Graph:
 
     def with_nodes(self, nodes: tuple[Node, ...], output: str | None = None) -> Graph:
         """Return the graph with other nodes."""
-        return replace(self, nodes=nodes, output=output or self.output)
+        return Graph(self.kind, nodes, output or self.output, self.inputs, self.fields)
 
 
 def walk(graph: Graph, prefix: str = "") -> Iterator[tuple[str, Node]]:

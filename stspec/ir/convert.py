@@ -16,7 +16,7 @@ from stspec.ir.frames import frames_at
 from stspec.ir.nothing import matches_nothing
 from stspec.ir.replace import replace_by_block
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
-from stspec.ir.select import FAMILIES, Site, sites
+from stspec.ir.select import FAMILIES, Site, sites_of
 from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Pathway, Rule, Spec
@@ -121,7 +121,8 @@ def _widths(
     if values.get("width") == "match_block":
         *owners, _ = site.path.split(".")
         paths = {".".join(owners[:depth]) for depth in range(1, len(owners) + 1)}
-        blocks = [s for s in sites(graph) if s.path in paths and s.node.tags.block is not None]
+        around = (s for s in sites_of(graph, site.pathway) if s.path in paths)
+        blocks = [s for s in around if s.node.tags.block is not None]
         arriving = _around(blocks[-1], channels)[0] if blocks else arriving
     return arriving, leaving
 

@@ -17,7 +17,8 @@ def edit_owner(graph: Graph, path: str, edit: Callable[[Graph, Node], Graph]) ->
     if not dot:
         return edit(graph, node)
     assert isinstance(node.body, Graph)
-    return swap(graph, node, replace(node, body=edit_owner(node.body, rest, edit)))
+    inner = edit_owner(node.body, rest, edit)
+    return swap(graph, node, Node(node.name, inner, node.inputs, node.tags))
 
 
 def swap(graph: Graph, old: Node, *new: Node) -> Graph:

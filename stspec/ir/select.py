@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op
@@ -21,40 +21,43 @@ class Site:
     roles: frozenset[str]
     stage: int | None
     block: int | None
-    pathway: str | None = None
-    blocks: int | None = None
-    """How many blocks its stage has."""
+    pathway: str | None
+    counts: Mapping[int | None, int]
+    """How many blocks each stage of its pathway has."""
 
 
-def sites(graph: Graph) -> Iterator[Site]:
-    """Yield every node of a model's graph, owners before what they own."""
-    for node in graph.nodes:
-        whole = graph.with_nodes((node,))
-        for site in _sites(whole, "", frozenset(), None, None):
-            yield replace(site, pathway=node.tags.pathway)
+def sites_of(graph: Graph, pathway: str | None) -> list[Site]:
+    """Return every node of one pathway, owners before what they own.
 
-
-def sites_of(graph: Graph, pathway: str | None) -> Iterator[Site]:
-    """Yield every node of one pathway; None is the trunk, with the head behind it."""
-    found = [site for site in sites(graph) if site.pathway == pathway]
+    None is the trunk, with the head behind it.
+    """
+    nodes = tuple(node for node in graph.nodes if node.tags.pathway == pathway)
+    if not nodes:
+        return []
     counts: dict[int | None, int] = {}
+    found = list(_sites(nodes, Site("", nodes[0], frozenset(), None, None, pathway, counts)))
     for site in found:
         if site.block is not None:
             counts[site.stage] = max(counts.get(site.stage, 0), site.block + 1)
-    return (replace(site, blocks=counts.get(site.stage)) for site in found)
+    return found
 
 
-def _sites(
-    graph: Graph, prefix: str, roles: frozenset[str], stage: int | None, block: int | None
-) -> Iterator[Site]:
-    for node in graph.nodes:
-        own = roles | {role for role, _ in node.tags.roles}
-        here = node.tags.stage if node.tags.stage is not None else stage
-        index = node.tags.block if node.tags.block is not None else block
-        path = prefix + node.name
-        yield Site(path, node, own, here, index)
+def _sites(nodes: tuple[Node, ...], owner: Site) -> Iterator[Site]:
+    prefix = owner.path and f"{owner.path}."
+    for node in nodes:
+        tags = node.tags
+        site = Site(
+            prefix + node.name,
+            node,
+            owner.roles.union(role for role, _ in tags.roles) if tags.roles else owner.roles,
+            owner.stage if tags.stage is None else tags.stage,
+            owner.block if tags.block is None else tags.block,
+            owner.pathway,
+            owner.counts,
+        )
+        yield site
         if isinstance(node.body, Graph):
-            yield from _sites(node.body, path + ".", own, here, index)
+            yield from _sites(node.body.nodes, site)
 
 
 def matches(selector: Selector, site: Site) -> bool:
@@ -96,8 +99,8 @@ def _depthwise(body: Op | Graph) -> bool | None:
 
 def _block_fits(blocks: list[int] | Every, site: Site) -> bool:
     index = site.block
-    if index is None or site.blocks is None:
+    if index is None:
         return False
     if isinstance(blocks, Every):
         return index >= blocks.start and (index - blocks.start) % blocks.every == 0
-    return index in blocks or index - site.blocks in blocks
+    return index in blocks or index - site.counts[site.stage] in blocks

@@ -115,6 +115,18 @@ def to_plain(node: Node) -> Plain:
     return node.value
 
 
+def with_origin(node: Node, origin: Origin) -> Node:
+    """The tree with this origin on every node."""
+    if isinstance(node, Mapping):
+        entries = tuple(
+            (Scalar(k.value, k.span, origin), with_origin(v, origin)) for k, v in node.entries
+        )
+        return Mapping(entries, node.span, origin)
+    if isinstance(node, Sequence):
+        return Sequence(tuple(with_origin(x, origin) for x in node.items), node.span, origin)
+    return Scalar(node.value, node.span, origin)
+
+
 def describe(node: Node) -> str:
     """What a message says was found: `a mapping`, `a list`, `"8 frames"`, `true`, `null`."""
     if isinstance(node, Mapping):

@@ -12,14 +12,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError, display_path, remember_text
 from stspec.source.marks import BREAK, Place
-from stspec.source.nodes import Mapping, Node, Origin, Scalar, Sequence
+from stspec.source.nodes import Mapping, Node, Origin, Scalar, Sequence, with_origin
 from stspec.source.parser import parse
 
 MAX_BYTES = 1 << 20
+MOST_KEPT = 1 << 15
+"""Characters of a text whose tree is kept for the next who asks; the longest shipped: a quarter."""
 
 # What YAML 1.2 calls printable; PyYAML would stop at the rest with an error of its own.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -86,6 +89,21 @@ def read_value(
 
 
 def _root(text: str, name: str, origin: Origin) -> Mapping:
+    """Return the tree of a text. The families and backbones are many specs' own: they are kept."""
+    return (_kept if len(text) <= MOST_KEPT else _parsed)(text, name, origin)
+
+
+@lru_cache(maxsize=1024)
+def _kept(text: str, name: str, origin: Origin) -> Mapping:
+    own = (name,)
+    if origin == own:
+        return _parsed(text, name, own)
+    tree = with_origin(_kept(text, name, own), origin)
+    assert isinstance(tree, Mapping)
+    return tree
+
+
+def _parsed(text: str, name: str, origin: Origin) -> Mapping:
     text = text.removeprefix("\ufeff")
     _check_characters(text, Place(name))
     node = parse(text, name, origin)

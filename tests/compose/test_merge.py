@@ -3,8 +3,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stspec.compose.merge import merge, prune, with_origin
+from stspec.compose.merge import merge, prune
 from stspec.source import Mapping, from_python, read_text, to_plain
+from stspec.source.nodes import with_origin
 
 atoms = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.sampled_from(["x", "none"]))
 keys = st.sampled_from("abcd")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stspec.diagnostics import SpecError
 from stspec.graph.model import leaves, walk
-from stspec.ir.select import matches, sites
+from stspec.ir.select import matches, sites_of
 from stspec.network import Network
 from stspec.ops.conv import Conv2d
 from stspec.schema.models import Selector
@@ -121,7 +121,7 @@ def test_any_insertion_is_sound_or_refused(backbone: str, rule: Plain) -> None:
 @given(st.sampled_from(BACKBONES), selectors())
 def test_not_selects_all_the_others(backbone: str, chosen: Plain) -> None:
     inside, outside = Selector.model_validate(chosen), Selector.model_validate({"not": chosen})
-    for site in sites(plain(backbone).graph):
+    for site in sites_of(plain(backbone).graph, None):
         assert matches(inside, site) != matches(outside, site), site.path
 
 
@@ -148,6 +148,6 @@ def test_more_conditions_select_less(backbone: str, one: Plain, other: Plain) ->
     both = Selector.model_validate({**other, **one})
     alone = Selector.model_validate(one)
     less = Selector.model_validate({**one, "not": other})
-    for site in sites(plain(backbone).graph):
+    for site in sites_of(plain(backbone).graph, None):
         found = matches(alone, site)
         assert found or not (matches(both, site) or matches(less, site))

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stspec.graph.model import leaves
 from stspec.network import Network, load
-from tests.networks import EVERY, FILES, meta_module, model, odd, on, run, shapes, small
+from tests.networks import FILES, MOST, meta_module, model, odd, on, run, shapes, small
 
 aten = torch.ops.aten
 CLASSES = {
@@ -36,7 +36,7 @@ def counted(network: Network) -> Counter[str]:
     return total
 
 
-@pytest.mark.parametrize("name", sorted({*FILES, *EVERY[::3]}))
+@pytest.mark.parametrize("name", MOST)
 def test_keys_shapes_and_parameters(name: str) -> None:
     network = small(name)
     module = meta_module(network)
