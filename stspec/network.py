@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stspec.compose.resolve import resolve
+from stspec.compose.resolve import compose
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
 from stspec.graph import Graph
 from stspec.graph.model import taken_over, walk
@@ -23,6 +23,7 @@ from stspec.passes.outsiders import check_outsiders, operator_diagnosis
 from stspec.schema.spec import Spec, parse
 from stspec.source.nodes import Mapping as Tree
 from stspec.source.nodes import to_plain
+from stspec.source.python import caller_span
 
 if TYPE_CHECKING:
     from stspec.analysis.hashes import Hashes
@@ -120,7 +121,47 @@ def load(target: Target, overrides: Overrides = (), variant: str | None = None) 
     Raises:
         SpecError: with every mistake that was found.
     """
-    return compile_spec(parse(resolve(target, overrides, variant).tree))
+    return compile_spec(read_spec(target, overrides, variant))
+
+
+# What a tree can be told to have wrong though a part of it, such as a parent, could not be read.
+_CERTAIN = frozenset(
+    [
+        "bad-length",
+        "bad-name",
+        "out-of-range",
+        "unknown-choice",
+        "unknown-head",
+        "unknown-key",
+        "unknown-op",
+        "wrong-type",
+    ]
+)
+
+
+def read_spec(target: Target, overrides: Overrides = (), variant: str | None = None) -> Spec:
+    """Read a spec and check it by itself, not yet against shapes; arguments are those of `load`.
+
+    Raises:
+        SpecError: with every mistake that was found, in the order of the text.
+    """
+    composed, errors = compose(target, overrides, variant, caller_span())
+    if any(error.code == "newer-language" for error in errors):
+        raise SpecError(*errors)
+    try:
+        spec = parse(composed.tree)
+    except SpecError as error:
+        if not errors:
+            raise
+        blamed = {label.span for found in errors for label in found.labels}
+        errors += [
+            found
+            for found in error.diagnostics
+            if found.code in _CERTAIN and not any(label.span in blamed for label in found.labels)
+        ]
+    if errors:
+        raise SpecError(*sorted(dict.fromkeys(errors), key=lambda found: found.position))
+    return spec
 
 
 def spec_text(network: Network) -> str:

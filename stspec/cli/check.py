@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,14 +39,14 @@ def check(
 ) -> None:
     """Check specs: names, types, rules and shapes.
 
-    All mistakes are told at once.
+    All mistakes are told at once; a file is checked with all its variants.
 
     Exit status 0: right; 2: wrong.
     """
     from stspec.diagnostics import SpecError
     from stspec.network import load
 
-    names = _names(targets or [], everything)
+    names = _with_variants(_names(targets or [], everything))
     room = min(40, max(len(name) for name in names))
     found: list[Diagnostic] = []
     for name in names:
@@ -80,6 +81,23 @@ def _names(targets: list[str], everything: bool) -> list[str]:
     if not targets:
         raise typer.BadParameter("name a spec, or ask for --all", param_hint="TARGET...")
     return list(dict.fromkeys(targets))
+
+
+def _with_variants(names: list[str]) -> list[str]:
+    """Return the names, each file followed by those of its variants that are not named anyway."""
+    from stspec.compose.locate import is_path, variant_names
+    from stspec.diagnostics import SpecError
+
+    found: dict[str, None] = {}
+    for name in names:
+        found[name] = None
+        if not is_path(name):
+            continue
+        try:
+            found.update(dict.fromkeys(f"{name}:{row}" for row in variant_names(Path(name))))
+        except SpecError:
+            continue  # the file itself is checked, and tells why
+    return list(found)
 
 
 def _line(name: str, network: Network, room: int) -> str:

@@ -37,7 +37,7 @@ def listed(wanted: Sequence[str], room: int, ink: Paint) -> str:
             raise SpecError(
                 Diagnostic(
                     "unknown-family",
-                    f"there is no family {name!r:.80}",
+                    f"there is no family `{name:.80}`",
                     help=did_you_mean(name, sorted(families)),
                 )
             )

@@ -34,9 +34,6 @@ def show(
         write(describe_graph(facts, width()) if ir else describe_owners(facts, width()))
         return
     from stspec.analysis.origins import annotate
-    from stspec.compose import resolve
-    from stspec.schema.spec import parse
+    from stspec.network import read_spec
 
-    composed = resolve(target, sets or ())
-    parse(composed.tree)
-    write(annotate(composed.tree, width()))
+    write(annotate(read_spec(target, sets or ()).tree, width()))

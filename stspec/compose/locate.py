@@ -168,12 +168,17 @@ def _path(name: str, relative_to: Path | None, span: Span | None) -> Path:
         )
     path = given if relative_to is None else relative_to / given
     try:
-        exists = path.exists()
+        exists, is_link = path.exists(), path.is_symlink()
     except (OSError, ValueError):  # too long a name, or one with NUL
-        exists = False
+        exists = is_link = False
+    if is_link and not exists:
+        message = f"`{display_path(path)}` is a link that leads nowhere"
+        labels = (Label(span, "named here"),) if span else ()
+        raise SpecError(Diagnostic("unreadable-file", message, labels))
     if not exists:
         folder = path.parent
-        siblings = sorted(p.name for p in folder.glob("*.y*ml")) if folder.is_dir() else []
+        there = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
+        siblings = [p.name for p in there if span is None or display_path(p) != span.file]
         message = f"there is no file `{display_path(path)}`"
         raise _no_file(message, span, "no such file", did_you_mean(path.name, siblings))
     return path

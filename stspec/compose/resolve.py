@@ -59,16 +59,30 @@ def resolve(
     Raises:
         SpecError: everything that was found wrong.
     """
-    span = caller_span()
+    composed, errors = compose(target, overrides, variant, caller_span())
+    if errors:
+        raise SpecError(*errors)
+    return composed
+
+
+def compose(
+    target: str | Path | AnyMapping[str, Any] | Mapping,
+    overrides: Iterable[str | tuple[str, Any] | Override],
+    variant: str | None,
+    span: Span,
+) -> tuple[Composed, list[Diagnostic]]:
+    """As `resolve`, from what can be read, with what is wrong beside it.
+
+    `span` is where the target and the overrides were written, if in Python.
+    """
     resolver = _Resolver()
     changes, errors = parse_overrides(overrides, span)
     resolver.errors.extend(errors)
     name, tree = resolver.model(target, variant, span)
     for change in changes:
         tree = resolver.override(tree, change)
-    if resolver.errors:
-        raise SpecError(*resolver.errors)
-    return Composed(name, _named(tree, name, first=True), resolver.used(tree))
+    composed = Composed(name, _named(tree, name, first=True), resolver.used(tree))
+    return composed, resolver.errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +150,7 @@ class _Resolver:
 
     def _read(self, path: Path, via: Origin) -> Mapping | None:
         try:
-            tree = read_file(path, origin=(display_path(path), *via))
+            tree = read_file(path, origin=(display_path(path), *via), noted=self.errors)
         except SpecError as error:
             self.errors.extend(error.diagnostics)
             return None

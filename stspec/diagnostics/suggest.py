@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 # More choices than this are not listed: the reader would stop reading.
@@ -52,12 +53,20 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return best[1] if best else None
 
 
+def _look_alike(name: str, near: str) -> str:
+    """Name the first letter of another script, which a reader cannot tell from a Latin one."""
+    strangers = [letter for letter in name if not letter.isascii() and letter not in near]
+    if not strangers or len(name) != len(near):
+        return ""
+    return f" (`{strangers[0]}` is {unicodedata.name(strangers[0], 'no letter').lower()})"
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Help text: the nearest name, or the choices where none is near; empty without choices."""
     choices = list(dict.fromkeys(candidates))
     near = nearest(name, choices)
     if near is not None:
-        return f"did you mean `{near}`?"
+        return f"did you mean `{near}`?{_look_alike(name, near)}"
     if not choices:
         return ""
     listed = ", ".join(f"`{choice}`" for choice in choices[:MOST_LISTED])

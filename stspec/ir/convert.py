@@ -89,7 +89,7 @@ def _check_target(rule: Rule, body: Op | Graph) -> None:
         raise error(
             rule,
             "bad-conversion",
-            f"rule '{rule.name}' cannot turn {body.kind} into {rule.keys.to}",
+            f"rule `{rule.name}` cannot turn {body.kind} into {rule.keys.to}",
             f"matches {body.kind}",
             f"{rule.keys.to} stands in the place of {wanted}",
         )

@@ -145,7 +145,7 @@ def _inner_width(
         raise error(
             rule,
             "bad-conversion",
-            f"rule '{rule.name}' matches widths of depth-wise convolutions, which keep theirs",
+            f"rule `{rule.name}` matches widths of depth-wise convolutions, which keep theirs",
             f"{rule.keys.to} of depth-wise convolutions",
             "say `width: out`",
         )

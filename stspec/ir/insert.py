@@ -131,6 +131,6 @@ def _body(pathway: Pathway, rule: Rule, values: Mapping[str, Any], channels: int
     try:
         graph, _ = made.graph(channels, backbone_defaults(pathway.backbone))
     except ShapeError as refused:
-        message = f"rule '{rule.name}' cannot put {made.kind} there: {refused}"
+        message = f"rule `{rule.name}` cannot put {made.kind} there: {refused}"
         raise error(rule, "impossible-shape", message, "inserted here") from refused
     return graph

@@ -23,7 +23,7 @@ def matches_nothing(rule: Rule, selector: Selector, graph: Graph, pathway: str |
     else:
         label = Label((node or rule.node).span, "no site fulfils this")
         help = _why_none(rule, selector, every)
-    message = f"rule '{rule.path}' matches nothing in this backbone"
+    message = f"rule `{rule.path}` matches nothing in this backbone"
     return SpecError(Diagnostic("matches-nothing", message, (label,), help=help))
 
 

@@ -183,7 +183,7 @@ def _no_tap(spec: Spec, pathway: Pathway, layer: str) -> SpecError:
     return SpecError(
         Diagnostic(
             "unknown-layer",
-            f"there is no {pathway.tap!r:.80} in the trunk",
+            f"there is no `{pathway.tap:.80}` in the trunk",
             (Label(node.span, f"not a part of {layer}"),),
             help=f"`stspec show` names the parts of {layer}",
         )

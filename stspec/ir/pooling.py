@@ -90,7 +90,7 @@ def _joint(fail: Fail, graph: Graph, site: Site, pooling: Pooling) -> Graph:
         if s.path.startswith(site.path + ".") and _strides(s.node)
     ]
     if not inside:
-        raise fail("beside", f"nothing strides in '{site.path}'", None)
+        raise fail("beside", f"nothing strides in `{site.path}`", None)
     for found in inside:
         graph = edit_owner(graph, found.path, partial(_stride, fail, found.path, pooling))
     return graph

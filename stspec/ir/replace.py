@@ -80,7 +80,7 @@ def _misfit(rule: Rule, name: str, text: str) -> SpecError:
     return error(
         rule,
         "bad-conversion",
-        f"rule '{rule.name}' cannot put {rule.keys.to} in the place of {name}: {text}",
+        f"rule `{rule.name}` cannot put {rule.keys.to} in the place of {name}: {text}",
         f"matches {name}",
         "narrow `where`, or choose a block that takes and gives what the convolution does",
     )

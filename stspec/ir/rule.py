@@ -31,7 +31,7 @@ def check_bounds(rule: Rule, edits: int) -> None:
         raise error(
             rule,
             "too-large",
-            f"with rule '{rule.name}', the policy changes {edits} places",
+            f"with rule `{rule.name}`, the policy changes {edits} places",
             f"at most {MOST_EDITS} can be changed",
         )
 
@@ -54,7 +54,7 @@ def make(rule: Rule, target: type[Op] | type[Block], values: Mapping[str, Any]) 
         text = str(first.get("ctx", {}).get("error", first["msg"]))
         if first["type"] == "missing":
             text = f"it needs `{first['loc'][0]}`"
-        message = f"rule '{rule.name}' makes an impossible {target.kind}: {text}"
+        message = f"rule `{rule.name}` makes an impossible {target.kind}: {text}"
         raise error(rule, "bad-value", message, "this rule") from invalid
 
 

@@ -33,7 +33,7 @@ def find_op(value: Scalar, others: Sequence[str] = ()) -> type[Op]:
     if op is None:
         raise _error(
             "unknown-op",
-            f"there is no operator {name!r:.80}",
+            f"there is no operator `{name:.80}`",
             value,
             "not an operator",
             did_you_mean(name, sorted([*OPS.names(), *others])),
@@ -55,7 +55,7 @@ def _load(name: str, value: Scalar) -> type[Op]:
         path.is_file()
     except (OSError, ValueError) as error:
         raise _error(
-            "unreadable-file", f"{file!r:.80} cannot be a file", value, "named here"
+            "unreadable-file", f"`{file:.80}` cannot be a file", value, "named here"
         ) from error
     if not path.is_relative_to(folder):
         raise _error(
@@ -67,7 +67,7 @@ def _load(name: str, value: Scalar) -> type[Op]:
     if not path.is_file():
         raise _error(
             "unreadable-file",
-            f"there is no file {file!r:.120}",
+            f"there is no file `{file:.120}`",
             value,
             "no such file",
             "looked beside the spec that names it",
@@ -81,7 +81,7 @@ def _load(name: str, value: Scalar) -> type[Op]:
     if cls not in ops and not (not cls and len(ops) == 1):
         raise _error(
             "unknown-op",
-            f"{file} declares no operator {cls!r}",
+            f"{file} declares no operator `{cls}`",
             value,
             "not declared there",
             did_you_mean(cls, sorted(ops)) if ops else "declare a subclass of stspec.ops.base.Op",
@@ -125,7 +125,7 @@ def check_declaration(op: type[Op], value: Scalar) -> None:
     if op.kind in OPS.built_in:
         raise _error(
             "broken-op",
-            f"{op.__name__} takes the name {op.kind!r}, which an operator of stspec has",
+            f"{op.__name__} takes the name `{op.kind}`, which an operator of stspec has",
             value,
             "named here",
             "give its 'kind' another name",

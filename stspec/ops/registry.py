@@ -148,7 +148,7 @@ def _loaded(point: EntryPoint) -> type[Op]:
     if not (isinstance(op, type) and issubclass(op, Op)):
         raise _broken(point, "is no subclass of stspec.ops.base.Op")
     if getattr(op, "kind", None) != point.name:
-        raise _broken(point, f"must have {point.name!r} as its class variable 'kind'")
+        raise _broken(point, f"must have `{point.name}` as its class variable `kind`")
     found = flaw(op)
     if found is not None:
         raise _broken(point, f"is broken: {found[0]}")
@@ -159,7 +159,7 @@ def flaw(op: type[Op]) -> tuple[str, str | None] | None:
     """Return what the compiler misses in a declaration, and what to write; None if all is there."""
     kind = getattr(op, "kind", None)
     if not (isinstance(kind, str) and kind.isidentifier()):
-        return f"{op.__name__} must have a class variable 'kind', an identifier", None
+        return f"{op.__name__} must have a class variable `kind`, an identifier", None
     if not op.__pydantic_complete__ and not op.model_rebuild(raise_errors=False):
         return f"{op.__name__} has a field whose type is not defined", None
     if op.layer is Op.layer and op.function is Op.function:
@@ -170,7 +170,7 @@ def flaw(op: type[Op]) -> tuple[str, str | None] | None:
 
 def _broken(point: EntryPoint, what: str) -> SpecError:
     package = point.dist.name if point.dist is not None else "an unnamed package"
-    message = f"operator {point.name!r:.80} of {package} {what}"
+    message = f"operator `{point.name:.80}` of {package} {what}"
     return SpecError(Diagnostic("broken-op", message, help=f"its entry point is {point.value}"))
 
 

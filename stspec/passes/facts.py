@@ -10,6 +10,9 @@ from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Param, Shape, ShapeError
 from stspec.ops.registry import OPS
 
+MOST_ELEMENTS = 1 << 40
+"""Elements of a tensor, four TiB in fp32; sizes in torch are 64-bit integers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -87,6 +90,7 @@ class Facts:
             if not isinstance(output, Shape):
                 raise TypeError(f"infer() returns {output!r:.80}, which is no Shape")
             fact = Fact(path, node, inputs, output, op.params(inputs), op.macs(inputs))
+            _check_size(output, fact.params)
         except ShapeError as error:
             raise NodeShapeError(path, node, inputs, error, tuple(self._facts.values())) from error
         except Exception as error:
@@ -95,6 +99,15 @@ class Facts:
             raise OperatorError(path, node.tags.rule, op, inputs, error) from error
         self._facts[path] = fact
         return output
+
+
+def _check_size(output: Shape, params: Sequence[Param]) -> None:
+    """Raise a ShapeError if no machine could hold an operator's output or a parameter."""
+    most = max(output.numel, *(param.numel for param in params), 0)
+    if most > MOST_ELEMENTS:
+        raise ShapeError(
+            f"it would make a tensor of {most:,} elements, which fits nowhere", "width"
+        )
 
 
 class OperatorError(Exception):

@@ -66,7 +66,7 @@ def _broken(spec: Spec, path: str, rule: str | None, op: Op, what: str) -> SpecE
     return SpecError(
         Diagnostic(
             "broken-op",
-            f"operator {op.kind!r} {what}",
+            f"operator `{op.kind}` {what}",
             (label,),
             help=f"its declaration is the class {type(op).__name__}",
         )

@@ -16,7 +16,7 @@ from stspec.ops.plugin import find_op
 from stspec.ops.squeeze import rounded
 from stspec.schema.collect import Collector, names_of, split
 from stspec.schema.models import LayerKeys
-from stspec.schema.names import check_name
+from stspec.schema.names import check_known, check_name
 from stspec.schema.validate import validate
 from stspec.source.nodes import Mapping, Node, Scalar, Sequence
 
@@ -58,6 +58,8 @@ def parse_layers(
         with errors.collect():
             check_name(key)
             if isinstance(value, Mapping):
+                names = [name for name, _ in node.entries]
+                check_known("layer", key, value, ("op", "block", "sequence"), names)
                 path = (*place, *section.split("."), str(key.value))
                 layers.append(_layer(str(key.value), value, key, path))
     with errors.collect():
@@ -173,7 +175,7 @@ def _find_block(node: Mapping) -> type[Block]:
         raise SpecError(
             Diagnostic(
                 "unknown-block",
-                f"there is no block {str(value.value)!r:.80}",
+                f"there is no block `{value.value!s:.80}`",
                 (Label(value.span, "not a block"),),
                 help=did_you_mean(str(value.value), sorted(BLOCKS)),
             )

@@ -143,8 +143,10 @@ class Clip(Strict):
             )
         if self.features is not None and "channels" in self.model_fields_set:
             raise InvalidError("features have no `channels`", at=("channels",))
-        if self.size is not None and not all(1 <= side <= 16384 for side in self.sides):
-            raise ValueError("size must be between 1 and 16384")
+        for index, side in enumerate(self.sides if self.size is not None else ()):
+            if not 1 <= side <= 16384:
+                at = ("size",) if isinstance(self.size, int) else ("size", index)
+                raise InvalidError(f"a clip has 1 to 16384 pixels a side, not {side}", at=at)
         return self
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Iterable
 
-from stspec.diagnostics import Diagnostic, Label, SpecError
-from stspec.source.nodes import Scalar
+from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean, nearest
+from stspec.source.nodes import Mapping, Scalar
 
 _TAKEN = """
     T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double
@@ -44,8 +45,38 @@ def check_name(name: Scalar) -> None:
         raise SpecError(
             Diagnostic(
                 "bad-name",
-                f"{text!r:.60} cannot be a name",
+                f"`{text:.60}` cannot be a name",
                 (Label(name.span, reason),),
                 help="use letters, digits and underscores, a letter first",
+            )
+        )
+
+
+def check_known(
+    kind: str, name: Scalar, node: Mapping, makes: Iterable[str], others: Iterable[Scalar]
+) -> None:
+    """Refuse a change to a rule or a layer that is not there.
+
+    Args:
+        kind: what it is: a rule, a layer.
+        name: its name.
+        node: what is said of it.
+        makes: the keys, of which it has one where it is more than a change.
+        others: the names beside it.
+
+    Raises:
+        SpecError: with the nearest of them.
+    """
+    if any(key in node for key in makes):
+        return
+    known = {str(other.value): other.span.file for other in others if other is not name}
+    # A change is known by its nearest name, or by coming from elsewhere than all else.
+    if nearest(str(name.value), known) or (known and name.span.file not in known.values()):
+        raise SpecError(
+            Diagnostic(
+                f"unknown-{kind}",
+                f"there is no {kind} `{name.value}` to change",
+                (Label(name.span, f"no {kind} has this name"),),
+                help=did_you_mean(str(name.value), known),
             )
         )

@@ -171,7 +171,7 @@ def check_reads(
                 raise SpecError(
                     Diagnostic(
                         "unknown-pathway",
-                        f"the head reads {str(item.value)!r:.80}, which does not exist",
+                        f"the head reads `{item.value!s:.80}`, which does not exist",
                         (Label(item.span, "no pathway, and no layer of the trunk"),),
                         help=did_you_mean(str(item.value), names),
                     )
@@ -183,7 +183,7 @@ def _check_known(node: object, known: dict[str, Pathway]) -> None:
         raise SpecError(
             Diagnostic(
                 "unknown-pathway",
-                f"there is no pathway {str(node.value)!r:.80}",
+                f"there is no pathway `{node.value!s:.80}`",
                 (Label(node.span, "not a pathway"),),
                 help=did_you_mean(str(node.value), sorted(known)),
             )
@@ -211,7 +211,7 @@ def check_layer(node: Scalar, pathway: Pathway) -> None:
         raise SpecError(
             Diagnostic(
                 "unknown-layer",
-                f"{pathway.name or TRUNK} has no layer {str(node.value)!r:.80}",
+                f"{pathway.name or TRUNK} has no layer `{node.value!s:.80}`",
                 (Label(node.span, "not a layer"),),
                 help=did_you_mean(str(node.value), names),
             )

@@ -18,7 +18,7 @@ from stspec.ops.twins import ClipTwin
 from stspec.schema.collect import Collector, names_of, split
 from stspec.schema.layers import chainable, scalar
 from stspec.schema.models import RuleKeys
-from stspec.schema.names import check_name
+from stspec.schema.names import check_known, check_name
 from stspec.schema.validate import validate
 from stspec.source.nodes import Mapping, Scalar, Sequence
 
@@ -109,12 +109,15 @@ def parse_rules(
     Mistakes go to the collector.
     """
     rules = []
-    for section in ("spatial", "temporal"):
-        node = policy.get(section)
+    sections = {name: policy.get(name) for name in ("spatial", "temporal")}
+    nodes = [node for node in sections.values() if isinstance(node, Mapping)]
+    names = [key for node in nodes for key, _ in node.entries]
+    for section, node in sections.items():
         for key, value in node.entries if isinstance(node, Mapping) else ():
             with errors.collect():
                 check_name(key)
                 if isinstance(value, Mapping):
+                    check_known("rule", key, value, ("to", "insert", "where", "at"), names)
                     rules.append(_rule(section, key, value, place))
     return tuple(rules)
 

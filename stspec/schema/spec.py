@@ -156,7 +156,7 @@ def _kind(node: Node | None) -> type[Head]:
         raise SpecError(
             Diagnostic(
                 "unknown-head",
-                f"there is no head {kind!r:.80}",
+                f"there is no head `{kind:.80}`",
                 (Label(node.span, "not a head"),),
                 help=did_you_mean(kind, sorted(HEADS)),
             )

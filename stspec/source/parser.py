@@ -24,10 +24,17 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_ERRORS = 50
 
 
-def parse(text: str, name: str, origin: Origin, start: tuple[int, int] = (1, 1)) -> Node | None:
+def parse(
+    text: str,
+    name: str,
+    origin: Origin,
+    start: tuple[int, int] = (1, 1),
+    noted: list[Diagnostic] | None = None,
+) -> Node | None:
     """The root node of a YAML text of printable characters, or None where it holds nothing.
 
-    `start` is the (line, column) at which the text stands in what messages call `name`.
+    `start` is the (line, column) at which the text stands in what messages call `name`. Mistakes
+    that leave a tree to go on with are put into `noted`, where that is given.
 
     Raises:
         SpecError: every mistake that was found.
@@ -46,7 +53,9 @@ def parse(text: str, name: str, origin: Origin, start: tuple[int, int] = (1, 1))
     except _StopError:
         root = None
     if composer.errors:
-        raise SpecError(*composer.errors)
+        if noted is None or root is None:
+            raise SpecError(*composer.errors)
+        noted.extend(composer.errors)
     return root
 
 

@@ -31,8 +31,16 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _known: ContextVar[dict[tuple[str, Origin], Mapping] | None] = ContextVar("files", default=None)
 
 
-def read_file(path: str | os.PathLike[str], *, origin: Origin | None = None) -> Mapping:
+def read_file(
+    path: str | os.PathLike[str],
+    *,
+    origin: Origin | None = None,
+    noted: list[Diagnostic] | None = None,
+) -> Mapping:
     """The tree of a YAML file; every node's origin is the file's name unless one is given.
+
+    Mistakes that leave a tree to go on with, such as a key that is there twice, are put into
+    `noted`, where that is given.
 
     Raises:
         SpecError: the file cannot be read, is too large (1 MB), or breaks the rules of the
@@ -43,8 +51,9 @@ def read_file(path: str | os.PathLike[str], *, origin: Origin | None = None) -> 
     known = _known.get()
     if known is not None and (name, origin) in known:
         return known[name, origin]
-    tree = _root(_decode(_read_bytes(Path(path), name), name), name, origin)
-    if known is not None:
+    before = len(noted or ())
+    tree = _root(_decode(_read_bytes(Path(path), name), name), name, origin, noted)
+    if known is not None and len(noted or ()) == before:
         known[name, origin] = tree
     return tree
 
@@ -88,38 +97,47 @@ def read_value(
     return node
 
 
-def _root(text: str, name: str, origin: Origin) -> Mapping:
+def _root(text: str, name: str, origin: Origin, noted: list[Diagnostic] | None = None) -> Mapping:
     """Return the tree of a text. The families and backbones are many specs' own: they are kept."""
-    return (_kept if len(text) <= MOST_KEPT else _parsed)(text, name, origin)
-
-
-@lru_cache(maxsize=1024)
-def _kept(text: str, name: str, origin: Origin) -> Mapping:
-    own = (name,)
-    if origin == own:
-        return _parsed(text, name, own)
-    tree = with_origin(_kept(text, name, own), origin)
-    assert isinstance(tree, Mapping)
+    tree, found = (_kept if len(text) <= MOST_KEPT else _parsed)(text, name, origin)
+    if found:
+        if noted is None:
+            raise SpecError(*found)
+        noted.extend(found)
     return tree
 
 
-def _parsed(text: str, name: str, origin: Origin) -> Mapping:
+@lru_cache(maxsize=1024)
+def _kept(text: str, name: str, origin: Origin) -> tuple[Mapping, tuple[Diagnostic, ...]]:
+    own = (name,)
+    if origin == own:
+        return _parsed(text, name, own)
+    kept, found = _kept(text, name, own)
+    tree = with_origin(kept, origin)
+    assert isinstance(tree, Mapping)
+    return tree, found
+
+
+def _parsed(text: str, name: str, origin: Origin) -> tuple[Mapping, tuple[Diagnostic, ...]]:
+    """Return a text's tree, and the mistakes that leave one to go on with."""
+    noted: list[Diagnostic] = []
     text = text.removeprefix("\ufeff")
     _check_characters(text, Place(name))
-    node = parse(text, name, origin)
+    node = parse(text, name, origin, noted=noted)
     start = Span(name, 1, 1, 1, 1)
     if node is None:
         raise _error("empty-file", "the file is empty", start, "expected keys and values")
     if isinstance(node, Mapping):
-        return node
+        return node, tuple(noted)
     found = "a list" if isinstance(node, Sequence) else "a single value"
-    raise _error(
+    error = _error(
         "wrong-type",
         f"the file holds {found} instead of keys and values",
         node.span,
         "expected a mapping",
         help=_colon_hint(node),
     )
+    raise SpecError(*noted, *error.diagnostics)
 
 
 def _colon_hint(node: Node) -> str | None:

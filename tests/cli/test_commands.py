@@ -54,6 +54,19 @@ def test_check_tells_all_mistakes_of_all_targets(capsys: Capture, tmp_path: Path
     assert "`nope`" in err
 
 
+def test_check_tells_mistakes_of_a_files_variants(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "rows.yaml"
+    path.write_text(
+        "stspec: 1\nextends: tam\nvariants:\n"
+        "  short: {clip.frames: 4}\n  none: {clip.frames: 0}\n  other: {clip.frame: 4}\n"
+    )
+    code, out, err = run(capsys, "check", path)
+    assert code == 2
+    assert [line.split()[1] for line in out.splitlines()] == [str(path), f"{path}:short"]
+    assert "`clip.frames` must be at least 1" in err and "no key `frame`" in err
+    assert run(capsys, "check", f"{path}:short")[0] == 0
+
+
 def test_check_for_programs(capsys: Capture) -> None:
     code, out, err = run(capsys, "check", "tam", "nope", "--format", "json")
     assert (code, err) == (2, "")

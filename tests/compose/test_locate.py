@@ -134,3 +134,13 @@ def test_every_shipped_model_resolves() -> None:
         assert composed.name == name
         assert "extends" not in composed.tree
         assert "variants" not in composed.tree
+
+
+def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    link = tmp_path / "link.yaml"
+    for target in ("link.yaml", "absent.yaml"):  # itself, and nothing
+        link.symlink_to(target)
+        with pytest.raises(SpecError) as caught:
+            find("model", str(link))
+        assert "is a link that leads nowhere" in caught.value.diagnostics[0].message
+        link.unlink()

@@ -47,3 +47,9 @@ def test_help_names_the_nearest_or_lists_the_choices() -> None:
     assert did_you_mean("zzz", ()) == ""
     many = did_you_mean("zzz", [f"name{i}" for i in range(20)])
     assert many.endswith("`name11` and 8 more")
+
+
+def test_a_letter_of_another_script_is_named() -> None:
+    help = did_you_mean("fr\N{CYRILLIC SMALL LETTER A}mes", ["frames", "size"])
+    assert help == "did you mean `frames`? (`\u0430` is cyrillic small letter a)"
+    assert did_you_mean("fr\N{LATIN SMALL LETTER A WITH DIAERESIS}mess", ["frames"]).endswith("?")

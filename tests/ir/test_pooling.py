@@ -303,7 +303,7 @@ def test_nothing_strides_at_the_level() -> None:
         "layer1": {"block": "basic", "width": 4, "role": "spatial_pool_3"},
     }
     found = refused(joint, {"layers": layers}, 3)
-    assert (found.code, found.message) == ("bad-pooling", "nothing strides in 'layer1'")
+    assert (found.code, found.message) == ("bad-pooling", "nothing strides in `layer1`")
 
 
 @pytest.mark.parametrize("how", ["max", "avg"])

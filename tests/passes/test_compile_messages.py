@@ -102,6 +102,26 @@ SPECS = {
         "repeat: 2", "repeat: 1000")),
     "plugin_missing": spec("  temporal:\n    g: {insert: ./gate.py:Gate, at: {role: stem}}\n"),
     "plugin_outside": spec("  temporal:\n    g: {insert: ../gate.py:Gate, at: {role: stem}}\n"),
+    "side_of_none": spec(clip="{frames: 4, size: [32, 0]}"),
+    "too_wide": spec(backbone=BACKBONE.replace("width: 16", "width: 1000000000")),
+    "rule_to_change": spec(TAM.format("kernel: 3") + "    tan: {kernel: 5}\n"),
+    "layer_to_change": spec(backbone=BACKBONE + "    layer3: {repeat: 3}\n"),
+    "rules_several": spec(
+        "  spatial:\n    a: {where: {slot: conv9}, to: conv3d}\n"
+        "    b: {where: {op: conv3d}, to: conv2plus1d}\n"  # which a would have made
+        "    c: {where: {stages: 7}, to: conv3d}\n"
+        "  temporal:\n    d: {insert: tam, at: {role: stem}}\n"
+        "    e: {insert: tam, at: {role: module_output}}\n"
+        "  pooling: {beside: [5]}\n"
+    ),
+    "reading_several": (
+        "stspec: 1\nstspec: 1\nextends: tam\nbackbone: resnet500\nclases: 3\nclasses: none\n"
+        "policy: {temporal: {tam: {reduce: mean}}}\nclip: {frames: &t 8, sise: *t}\n"
+    ),
+    "reading_without_parent": (
+        "stspec: 1\nextends: ./absent.yaml\nclases: 3\n"
+        "policy: {temporal: {tam: {kernel: 5}}}\nbackbone: {layers: {layer1: {width: 3}}}\n"
+    ),
     "compile_several": spec(
         TAM.format("kernle: 5") + "  pooling: {beside: three}\n", clip="{frames: 0, size: 32}"
     ),

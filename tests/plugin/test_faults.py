@@ -14,8 +14,8 @@ Capture = pytest.CaptureFixture[str]
 DECLARATIONS = {
     "syntax": ("class LeakyMemory(Op):", "class LeakyMemory(Op:", "SyntaxError"),
     "no subclass": ("class LeakyMemory(Op):", "class LeakyMemory:", "declares no operator"),
-    "name of ours": ('"leaky_memory"', '"tam"', "takes the name 'tam'"),
-    "kind": ('"leaky_memory"', '"leaky memory"', "'kind', an identifier"),
+    "name of ours": ('"leaky_memory"', '"tam"', "takes the name `tam`"),
+    "kind": ('"leaky_memory"', '"leaky memory"', "`kind`, an identifier"),
     "import": ("from pathlib", "import nowhere_to_be_found\nfrom pathlib", "ModuleNotFoundError"),
     "field": ("half_life: float", "half_life: Nothing", "type is not defined"),
 }
@@ -126,7 +126,7 @@ POINTS = {
     "module": ("leaky_memory", "memories.nowhere:LeakyMemory", "ModuleNotFoundError"),
     "attribute": ("leaky_memory", "memories.leaky_memory:Leaky", "AttributeError"),
     "no operator": ("leaky_memory", "memories.leaky_memory:Path", "is no subclass"),
-    "other name": ("forgetful", "memories.leaky_memory:LeakyMemory", "must have 'forgetful'"),
+    "other name": ("forgetful", "memories.leaky_memory:LeakyMemory", "must have `forgetful`"),
     "name of ours": ("tam", "memories.leaky_memory:LeakyMemory", "another operator has"),
 }
 
