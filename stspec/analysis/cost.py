@@ -41,6 +41,8 @@ class Row:
     """Elements that batch norms give out."""
     activations: int = 0
     """Elements of the outputs of operators."""
+    beside: bool = False
+    """Whether it belongs to a pathway beside the trunk."""
 
     @property
     def activation_bytes(self) -> int:
@@ -121,8 +123,18 @@ def cost(network: Network) -> Cost:
 
 def cost_of(graph: Graph, facts: Facts) -> Cost:
     """Return what a graph costs, given its facts."""
-    stages = dict(stage_names(graph))
-    return Cost(tuple(_row(fact, stages[fact.path]) for fact in facts.operators()))
+    stages, others = dict(stage_names(graph)), beside(graph)
+    return Cost(
+        tuple(
+            _row(fact, stages[fact.path], fact.path.partition(".")[0] in others)
+            for fact in facts.operators()
+        )
+    )
+
+
+def beside(graph: Graph) -> set[str]:
+    """Return the nodes of the graph that belong to pathways beside the trunk."""
+    return {node.name for node in graph.nodes if node.tags.pathway is not None}
 
 
 def stage_names(graph: Graph) -> Iterator[tuple[str, str]]:
@@ -161,7 +173,7 @@ def _stages_in(node: Node) -> list[int]:
     return found
 
 
-def _row(fact: Fact, stage: str) -> Row:
+def _row(fact: Fact, stage: str, is_beside: bool) -> Row:
     op = fact.node.body
     assert not isinstance(op, Graph)
     return Row(
@@ -173,11 +185,13 @@ def _row(fact: Fact, stage: str) -> Row:
         dict(fact.macs),
         fact.output.numel if isinstance(op, BatchNorm) else 0,
         fact.output.numel,
+        is_beside,
     )
 
 
 def _sum(name: str, kind: str, stage: str, rows: Iterable[Row]) -> Row:
     members = list(rows)
+    ends = [row for row in members if not row.beside] or members
     macs: Counter[str] = Counter()
     for row in members:
         macs.update(row.macs)
@@ -185,7 +199,7 @@ def _sum(name: str, kind: str, stage: str, rows: Iterable[Row]) -> Row:
         name,
         kind,
         stage,
-        members[-1].output if members else "",
+        ends[-1].output if ends else "",
         sum(row.params for row in members),
         dict(macs),
         sum(row.norms for row in members),

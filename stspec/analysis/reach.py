@@ -56,15 +56,24 @@ def reach(graph: Graph) -> dict[str, Field]:
 
 
 def trunk_reach(facts: Facts) -> Field:
-    """Return the receptive field at the end of the trunk: the last value that has T, H and W.
+    """Return the receptive field at the end of the trunk: its last value that has T, H and W.
 
-    The head behind it looks at the whole clip in every model; what it sees is this field.
+    The head behind it looks at the whole clip in every model; what it sees is this field. Pathways
+    beside the trunk count with it: the largest field, at the trunk's steps. A model that is fed
+    features has the field of its scores.
     """
     fields = reach(facts.graph)
-    head = {node.name for node in facts.graph.nodes if node.tags.head}
-    trunk = (fact for fact in facts.operators() if fact.path.partition(".")[0] not in head)
-    ends = [fact.path for fact in trunk if fact.output.is_trunk]
-    return fields[ends[-1]] if ends else Field()
+    ends: dict[str | None, str] = {}
+    for fact in facts.operators():
+        tags = facts[fact.path.partition(".")[0]].node.tags
+        if fact.output.is_trunk and not tags.head:
+            ends[tags.pathway] = fact.path
+    if not ends:
+        return fields[facts.graph.output]
+    found = fields[ends.pop(None, "") or ends.popitem()[1]]
+    for path in ends.values():
+        found = found.join(fields[path])
+    return found
 
 
 def _scope(graph: Graph, inputs: Sequence[Field], prefix: str, fields: dict[str, Field]) -> Field:

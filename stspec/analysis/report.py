@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from stspec.analysis.cost import CONVENTIONS, HEAD, Cost, Row, cost, stage_names
-from stspec.analysis.reach import Field, reach
+from stspec.analysis.cost import CONVENTIONS, Row, beside, cost, stage_names
+from stspec.analysis.reach import Field, reach, trunk_reach
 
 if TYPE_CHECKING:
     from stspec.network import Network
@@ -81,21 +81,24 @@ def report(network: Network, per: str = "stage", count: str = "all") -> Report:
         lines = [_line(row, row.name, fields[row.name], count) for row in costs.rows]
     elif per == "stage":
         lines = [_line(row, names[row.name], stages[row.name], count) for row in costs.stages]
-    lines.append(_line(costs.total, "total", _whole(costs, stages), count))
+    lines.append(_line(costs.total, "total", trunk_reach(network.facts), count))
     facts = network.facts
     about = f"clip {facts.input} to {facts.output}; counted: {count}"
     return Report(network.name, str(facts.input), per, count, about, tuple(lines))
 
 
 def _stage_fields(network: Network, fields: Mapping[str, Field]) -> dict[str, Field]:
-    """Return the receptive field of every stage's result: that of its last node."""
-    found: dict[str, Field] = {}
-    stages = dict(stage_names(network.graph))
+    """Return the receptive field of every stage's result: that of the trunk's last node in it."""
+    trunk: dict[str, Field] = {}
+    every: dict[str, Field] = {}
+    stages, others = dict(stage_names(network.graph)), beside(network.graph)
     for path, stage in stages.items():
         owner = path.rpartition(".")[0]
         if not owner or stages[owner] != stage:
-            found[stage] = fields[path]
-    return found
+            every[stage] = fields[path]
+            if path.partition(".")[0] not in others:
+                trunk[stage] = fields[path]
+    return every | trunk
 
 
 def _stage_members(network: Network) -> dict[str, str]:
@@ -119,12 +122,6 @@ def _stage_members(network: Network) -> dict[str, str]:
 def members_of(members: Mapping[str, list[str]], stage: str) -> list[str]:
     """Return the nodes of all other stages."""
     return [path for other, paths in members.items() if other != stage for path in paths]
-
-
-def _whole(costs: Cost, stages: Mapping[str, Field]) -> Field:
-    """Return the field at the end of the trunk: every head behind it looks at the whole clip."""
-    trunk = [row.name for row in costs.stages if row.name != HEAD]
-    return stages[trunk[-1] if trunk else HEAD]
 
 
 def _line(row: Row, label: str, field: Field, count: str) -> Line:

@@ -64,6 +64,9 @@ def test_attention_sees_the_whole_clip_at_the_positions_of_its_queries() -> None
         ("tam_resnet50", (33, 1), (427, 32)),
         ("nln_resnet50", (None, 1), (None, 32)),
         ("tsn_resnet18", (1, 1), (435, 32)),
+        # The gradient of one element of layer4 reaches 97 frames.
+        ("slowfast_r50_8x8", (97, 4), (427, 32)),
+        ("mstcn_single", (2047, 1), (1, 1)),  # 2 x (1 + 2 + ... + 512) + 1
     ],
 )
 def test_shipped_trunks(
