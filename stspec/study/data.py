@@ -42,10 +42,30 @@ def find_data(
         try:
             found[name] = _data_set(name, full, tree if isinstance(tree, Tree) else None)
         except SpecError as error:
-            errors.extend(error.diagnostics)
+            node = tree.get(name) if isinstance(tree, Tree) else None
+            errors.extend(_placed(each, node) for each in error.diagnostics)
     if errors:
         raise SpecError(*dict.fromkeys(errors))
     return found
+
+
+def said_at(tree: Node, *keys: str) -> tuple[Label, ...]:
+    """Return a label where a study says something; none where the command line does."""
+    node: Node | None = tree
+    for key in keys:
+        node = node.get(key) if isinstance(node, Tree) else None
+    if node is None or "--data" in node.origin:
+        return ()
+    return (Label(node.span, "said here"),)
+
+
+def _placed(diagnostic: Diagnostic, node: Node | None) -> Diagnostic:
+    """Return what is wrong with a data set's files, with where the study names them."""
+    lacks = diagnostic.code in ("unknown-class", "no-classes")
+    if diagnostic.labels or node is None:
+        return diagnostic
+    keys = () if isinstance(node, Scalar) else ("without" if lacks else "path",)
+    return replace(diagnostic, labels=said_at(node, *keys))
 
 
 def _data_set(name: str, all_keys: Mapping[str, DataSetKeys], tree: Tree | None) -> DataSet:
@@ -250,7 +270,7 @@ def _without(keys: DataSetKeys, node: Node | None) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         message = f"cannot read the classes in {display_path(path)}: {why.lower()}"
-        label = _label(node, "without", "named here")
+        label = _label(node, "without", "said here")
         raise SpecError(Diagnostic("unreadable-file", message, label)) from None
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 

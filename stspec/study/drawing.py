@@ -56,7 +56,7 @@ def draw(figure: Figure, form: Form) -> bytes:
     Raises:
         SpecError: `missing-extra` without matplotlib; `nothing-to-draw`, if it has no points.
     """
-    if not figure.series:
+    if not figure.series or (figure.kind == "graph" and not figure.edges):
         message = f"there is nothing to draw in {figure.name}"
         help = figure.notes[0] if figure.notes else "the store has no results of this kind"
         raise SpecError(Diagnostic("nothing-to-draw", message, help=help))

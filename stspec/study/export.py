@@ -154,9 +154,14 @@ def _type(column: Column, values: Sequence[Value], pa: Any) -> Any:
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedblright{}",
     "Φ": r"$\Phi$", "Ψ": r"$\Psi$", "→": r"$\rightarrow$",
+    "\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--", "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
 }  # fmt: skip
+
+
+_LATIN = 0x17F
+"""The last character that LaTeX knows by itself."""
 
 
 def escape_latex(text: str) -> str:
@@ -165,7 +170,8 @@ def escape_latex(text: str) -> str:
     >>> print(escape_latex("50% of a_b & {c}"))
     50\\% of a\\_b \\& \\{c\\}
     """
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    told = "".join(each if each.isprintable() else " " for each in text)
+    return "".join(_LATEX.get(character, character) for character in " ".join(told.split()))
 
 
 def to_latex(table: Table) -> str:
@@ -173,8 +179,10 @@ def to_latex(table: Table) -> str:
     align = "".join("r" if column.kind in _NUMBERS else "l" for column in table.columns)
     head = " & ".join(escape_latex(column.heading) for column in table.columns)
     rows = [" & ".join(_number(text) for text in row) for row in table.texts()]
+    foreign = any(ord(each) > _LATIN for row in rows for each in row)
     lines = [
         "% \\usepackage{booktabs}",
+        *(["% for LuaLaTeX or XeLaTeX, with a font that has these characters"] * foreign),
         "\\begin{table}",
         "  \\centering",
         f"  \\caption{{{escape_latex(table.title)}}}",

@@ -41,7 +41,10 @@ def make_figure(
     if name not in FIGURES:
         message = f"there is no figure `{name}`"
         raise SpecError(Diagnostic("unknown-figure", message, help=did_you_mean(name, FIGURES)))
-    return FIGURES[name](findings(results), baseline)
+    found = findings(results)
+    figure = FIGURES[name](found, baseline)
+    told = found.seeds_told if figure.series and figure.kind != "bars" else ()
+    return replace(figure, notes=(*told, *figure.notes))
 
 
 def _progress(found: Findings, baseline: str) -> Figure:

@@ -86,6 +86,12 @@ class Findings:
         """Return the data sets, in the order of the results."""
         return list(dict.fromkeys(facets.data for facets in self.cells))
 
+    @property
+    def seeds_told(self) -> tuple[str, ...]:
+        """Return, plainly, that nothing is known of seeds where there is but one."""
+        alone = any(len(r) == 1 and r[0].source == "yours" for r in self.cells.values())
+        return ("n = 1 seed: such intervals are over videos, and know nothing of seeds",) * alone
+
     def top1(self, facets: Facets) -> float:
         """Return a cell's top-1 accuracy, mean over seeds."""
         return float(np.mean([run.top1 for run in self.cells[facets] if run.top1 is not None]))

@@ -114,20 +114,21 @@ def _made(
     found: Findings, *notes: str,
 ) -> Table:  # fmt: skip
     rows = tuple(rows)
-    notes = (*notes, *_seeds_told(columns, rows), *found.notes)
+    notes = (*notes, *_seeds_told(columns, rows, found), *found.notes)
     table = Table(name, title, tuple(columns), rows, notes)
     keep = [each.name for each in columns if not each.name.endswith(("_low", "_high"))]
     return without_empty(table, [each for each in keep if each not in ("top5", "p", "p_holm")])
 
 
-def _seeds_told(columns: Sequence[Column], rows: Sequence[tuple[Value, ...]]) -> tuple[str, ...]:
+def _seeds_told(
+    columns: Sequence[Column], rows: Sequence[tuple[Value, ...]], found: Findings
+) -> tuple[str, ...]:
     """Return, plainly, that intervals know nothing of seeds where there is but one."""
     names = [each.name for each in columns]
     low = [i for i, name in enumerate(names) if name.endswith("_low")]
     if "seeds" not in names or not any(row[i] is not None for row in rows for i in low):
         return ()
-    alone = any(row[names.index("seeds")] == 1 for row in rows)
-    return ("n = 1 seed: such intervals are over videos, and know nothing of seeds",) * alone
+    return found.seeds_told
 
 
 def _runs(found: Findings, options: Options) -> Table:
@@ -317,7 +318,8 @@ def _overlap(found: Findings, options: Options) -> Table:
         Column("common", "temporal classes on the list"),
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
-    for each in class_gains(found, baseline=options.baseline):
+    told = class_gains(found, baseline=options.baseline)
+    for each in told:
         temporal, static = temporal_classes(each, options.k), static_classes(each, options.k)
         for name, given in options.given.items():
             a = overlap(temporal, given, each.classes)
@@ -329,7 +331,8 @@ def _overlap(found: Findings, options: Options) -> Table:
                      b.share, common)
                 )  # fmt: skip
     notes = [] if options.given else ["none: no list of classes is given"]
-    notes += [] if rows or notes else [NO_PREDICTIONS]
+    notes += [] if rows or notes or told else [NO_PREDICTIONS]
+    notes += [] if rows or notes else ["none: no class of these data is on the lists"]
     title = "Temporal and static classes that are on given lists"
     return _made("table9", title, columns, rows, found, *notes)
 
@@ -364,13 +367,16 @@ def _removal(found: Findings, options: Options) -> Table:
         Column("first", "removed next"),
     )  # fmt: skip
     rows: list[tuple[Value, ...]] = []
-    for gains in class_gains(found, baseline=options.baseline):
+    told = class_gains(found, baseline=options.baseline)
+    for gains in told:
         each = _round(gains, options)
+        if each is None:
+            continue
         rows.append(
             (each.data, len(gains.classes), len(each.removed), each.atg_all, each.atg_tc,
              "; ".join(each.removed))
         )  # fmt: skip
-    notes = () if rows else (NO_PREDICTIONS,)
+    notes = () if rows else (_too_few(told),)
     title = "Rounds of removal: average temporal gain (ATG) of all and of temporal classes"
     return _made("table10", title, columns, rows, found, *notes)
 
@@ -379,15 +385,23 @@ def _removed(found: Findings, options: Options) -> Table:
     """Return the classes that the next round leaves out, a row each."""
     columns = (_DATA, Column("class", "class"), Column("gain", "mean gain", "points"))
     rows: list[tuple[Value, ...]] = []
-    for gains in class_gains(found, baseline=options.baseline):
+    told = class_gains(found, baseline=options.baseline)
+    for gains in told:
         mean = dict(zip(gains.classes, gains.mean.tolist(), strict=True))
-        rows += [(gains.data, name, mean[name]) for name in _round(gains, options).removed]
-    notes = () if rows else (NO_PREDICTIONS,)
+        each = _round(gains, options)
+        rows += [(gains.data, name, mean[name]) for name in (each.removed if each else ())]
+    notes = () if rows else (_too_few(told),)
     return _made("removed", "Classes that the next round leaves out", columns, rows, found, *notes)
 
 
-def _round(gains: ClassGains, options: Options) -> RemovalRound:
-    # Of few classes half are left at least, so that a table can always be made.
+def _too_few(told: Sequence[ClassGains]) -> str:
+    return "none: two classes must be left" if told else NO_PREDICTIONS
+
+
+def _round(gains: ClassGains, options: Options) -> RemovalRound | None:
+    """Return the next round; of few classes half are left, at least the two that make a choice."""
+    if len(gains.classes) < 3:
+        return None
     return removal_round(gains, min(options.size, max(1, len(gains.classes) // 2)))
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stspec.compose.paths import Override
-from stspec.diagnostics import Diagnostic, SpecError, display_path
+from stspec.diagnostics import Diagnostic, Label, SpecError, display_path
 from stspec.diff.figures import plural
 from stspec.source import Mapping as Tree
 from stspec.source import Node, Scalar, reading_once
-from stspec.study.data import find_data
+from stspec.study.data import find_data, said_at
 from stspec.study.grid import OWN, Row
 from stspec.study.keys import file_digest, recipe_digest, run_key
 from stspec.study.plan import DataSet, Effort, Plan
@@ -234,13 +234,14 @@ class _Planner:
             recipe_key,
             "" if data is None else data.digest,
             one.seed,
-            None if weights is None else self._start(weights),
+            None if weights is None else self._start(weights, priced.backbone),
             after,
         )
         if recipe_key not in self.texts:
             self.texts[recipe_key] = recipe.text()
         memory = priced.memory[list(model.recipes).index(recipe_key)]
-        self.efforts[key] = _effort(recipe, data, memory)
+        labels = () if data is None else said_at(self.study.tree, "data", data.name)
+        self.efforts[key] = _effort(recipe, data, memory, labels)
         facets = Facets(
             data="" if one.data is None else one.data,
             backbone=priced.backbone,
@@ -267,7 +268,7 @@ class _Planner:
             return None, False
         return file, True
 
-    def _start(self, path: str) -> str:
+    def _start(self, path: str, backbone: str) -> str:
         """Return the digest of a checkpoint.
 
         Raises:
@@ -279,7 +280,9 @@ class _Planner:
             except OSError as error:
                 why = (error.strerror or str(error)).lower()
                 message = f"cannot read the weights in {display_path(path)}: {why}"
-                raise SpecError(Diagnostic("bad-checkpoint", message)) from None
+                tree = self.study.tree
+                labels = said_at(tree, "imagenet", backbone) or said_at(tree, "set", "weights")
+                raise SpecError(Diagnostic("bad-checkpoint", message, labels)) from None
         return self.starts[path]
 
     def _told(self) -> list[str]:
@@ -305,7 +308,7 @@ class _Planner:
         return told
 
 
-def _effort(recipe: Recipe, data: DataSet | None, memory: int) -> Effort:
+def _effort(recipe: Recipe, data: DataSet | None, memory: int, labels: tuple[Label, ...]) -> Effort:
     """Return what a run takes.
 
     Raises:
@@ -321,7 +324,7 @@ def _effort(recipe: Recipe, data: DataSet | None, memory: int) -> Effort:
             help = (
                 f"--set recipe.batch={data.train} or less, also where stages have one of their own"
             )
-            raise SpecError(Diagnostic("too-few-clips", message, help=help))
+            raise SpecError(Diagnostic("too-few-clips", message, labels, help))
         count = steps_of(data.train, batch) * (phase.epochs or 1)
         steps, clips = steps + count, clips + count * batch
     return Effort(steps, clips, memory)

@@ -120,7 +120,8 @@ def _k(gains: ClassGains, k: int | None) -> int:
             raise SpecError(Diagnostic("bad-count", f"k is {k}, and counts classes from 1"))
         return k
     # Of other data as large a part as of Mini-Kinetics: 32 of 200.
-    return K.get(gains.data, max(1, round(0.16 * len(gains.classes))))
+    count = len(gains.classes)
+    return max(1, min(K.get(gains.data, round(0.16 * count)), count // 2))
 
 
 @dataclass(frozen=True, slots=True)

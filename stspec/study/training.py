@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.source.nodes import Plain
 from stspec.study.plan import Plan
+from stspec.study.protocol import told_by
 from stspec.study.records import PlannedRun, Result
 from stspec.study.worker import Task
 
@@ -57,7 +58,10 @@ class PlannedTraining:
                 shutil.rmtree(task.folder)
         run = task.run
         network = self.plan.network(run)
+        # The file is called by its digest; the run tells the name that the study calls it by.
         recipe = load_recipe(task.store.root / "recipes" / f"{run.recipe}.yaml")
+        name = told_by(self.plan.recipes[run.recipe]).get("recipe", run.recipe)
+        recipe = recipe.model_copy(update={"name": str(name)})
         data = self.plan.data[run.data]
         if data.path is None:
             message = f"where the data set `{run.data}` lies was not known when this was planned"

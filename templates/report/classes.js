@@ -66,7 +66,7 @@ async function startClasses() {
     const nearest = baseOf(outcomes, number);
     const others = tested.filter((i) => i !== number && outcomes.runs[i].set === outcomes.runs[number].set);
     base.replaceChildren(...others.map((i) => option(i, i === nearest)));
-    if (nearest === null) find("#class-gains figcaption").textContent = "There is no other model on these data.";
+    if (nearest === null) find("#class-gains").replaceChildren(element("p", { class: "remark" }, "There is no other model on these data."));
     else classPlot(outcomes, number, nearest);
   };
   const best = tested.reduce((a, b) => ((runs[b].top1 ?? 0) > (runs[a].top1 ?? 0) && runs[b].data === runs[a].data ? b : a), tested[0]);

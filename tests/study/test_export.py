@@ -64,6 +64,15 @@ def test_latex_is_escaped_and_for_booktabs() -> None:
 
 def test_latex_says_what_was_said() -> None:
     assert escape_latex("Φ → 100%") == r"$\Phi$ $\rightarrow$ 100\%"
+    # What pdfLaTeX refuses: a bell, a quote mark of another encoding, a minus of Unicode.
+    told = escape_latex('a\x07b "c" \N{MINUS SIGN}1')
+    assert told == r"a b \textquotedblright{}c\textquotedblright{} $-$1"
+
+
+@pytest.mark.parametrize(("text", "said"), [("Φ → é", False), ("推す", True)])
+def test_latex_says_where_it_needs_another_engine(text: str, said: bool) -> None:
+    table = Table("t", "T", (Column("a", "a"),), ((text,),))
+    assert ("LuaLaTeX" in to_latex(table)) is said
 
 
 def test_markdown_keeps_its_columns() -> None:

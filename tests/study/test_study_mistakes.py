@@ -64,15 +64,15 @@ WRONG = {
     "adjust: [{when: {seed: 1}, set: {seed: 2}}]": ("unknown-axis", 1, ""),
     "adjust: [{wen: {seed: 1}, set: {seed: 2}}]": ("unknown-key", 1, "did you mean `when`?"),
     "data: {a: {classes: 2}, b: {classes: 3}}": ("which-data", 1, "grid: {data: [a, b]}"),
-    "data: {a: {path: no/where}}": ("no-list", 0, ""),
+    "data: {a: {path: no/where}}": ("no-list", 1, ""),
     "data: {a: {clasess: 2}}": ("unknown-key", 1, "did you mean `classes`?"),
     "data: {a: {path: x, motions: {}}}": ("bad-value", 1, ""),
     "data: {a: {motions: {}}, b: {of: c}}\nset: {data: b}": ("unknown-data", 1, "`a`"),
     "data: {a: {motions: {}}, b: {of: a, without: [rings]}}\nset: {data: b}": (
-        "unknown-class", 0, "did you mean `ring`?",
+        "unknown-class", 1, "did you mean `ring`?",
     ),
-    "data: {a: {motions: {train: 12}}}": ("too-few-clips", 0, "--set recipe.batch=12"),
-    "imagenet: {resnet18_quarter: no.pth}\nset: {weights: imagenet}": ("bad-checkpoint", 0, ""),
+    "data: {a: {motions: {train: 12}}}": ("too-few-clips", 1, "--set recipe.batch=12"),
+    "imagenet: {resnet18_quarter: no.pth}\nset: {weights: imagenet}": ("bad-checkpoint", 1, ""),
     "extends: nothing": ("unknown-study", 1, ""),
 }  # fmt: skip
 

@@ -43,6 +43,11 @@ Source = Annotated[
         show_default=False,
     ),
 ]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--list", metavar="FILE", show_default=False,
+                 help="Classes that people call temporal, one a line (table9). Repeatable."),
+]  # fmt: skip
 Baseline = Annotated[
     str, typer.Option("--baseline", metavar="POLICY", help="What gains are measured against.")
 ]
@@ -73,11 +78,7 @@ def export(
     definition: Annotated[
         Definition, typer.Option("--definition", help="Of Φ and Ψ (table8).")
     ] = Definition.TABLE,
-    given: Annotated[
-        list[Path] | None,
-        typer.Option("--list", metavar="FILE", help="Classes that people call temporal, one a "
-                     "line (table9). Repeatable.", show_default=False),
-    ] = None,
+    given: Lists = None,
     k: Annotated[
         int | None,
         typer.Option("--k", min=1, help="Classes that are called temporal, and static.",
@@ -111,7 +112,7 @@ def export(
     if name is None:
         write(_listed())
         return
-    lists = {path.stem: _lines(path) for path in given or ()}
+    lists = {path.stem: lines_of(path) for path in given or ()}
     options = Options(baseline, definition.value, lists, k, size)
     chosen = form_of(None if form is None else form.value, output)
     if chosen in DRAWN:
@@ -163,7 +164,7 @@ def _listed() -> str:
     return table([Column("table"), Column("what", shrinks=True)], rows, width(), paint())
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
     """Return the classes of a file, one a line.
 
     Raises:

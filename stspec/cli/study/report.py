@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stspec.cli.options import Output
-from stspec.cli.study.export import Baseline, Definition
+from stspec.cli.study.export import Baseline, Definition, Lists, lines_of
 from stspec.cli.study.options import STORE, StoreOption
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def report(
     definition: Annotated[
         Definition, typer.Option("--definition", help="Of Φ and Ψ.")
     ] = Definition.TABLE,
+    given: Lists = None,
 ) -> None:  # fmt: skip
     """Write all there is to know of a study as one HTML page, which opens offline.
 
@@ -62,7 +63,8 @@ def report(
     else:
         found = _of_store(name, store, tables)
     check_baseline(found.args[1], baseline)
-    subject = found(baseline=baseline, definition=definition.value)
+    lists = {path.stem: lines_of(path) for path in given or ()}
+    subject = found(baseline=baseline, definition=definition.value, given=lists)
     page = render(subject)
     path = output or Path(f"{name}.html")
     write_output(path, page)

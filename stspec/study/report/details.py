@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stspec.study.protocol import json_of, text_of
+from stspec.study.protocol import json_of, text_of, told_by
 from stspec.study.records import Result
 from stspec.study.report.words import words_block
 
@@ -34,11 +34,17 @@ class Detail:
     environment: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def recipe_name(self) -> str:
+        """Return what the recipe is called; a study's worker knows it by its digest alone."""
+        named = told_by(self.recipe or "").get("recipe")
+        return str(named or self.about.get("recipe") or "")
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """Return terms and texts: seed, data, programs, machine."""
         machine = self.environment
         found = [
-            ("recipe", self.about.get("recipe")),
+            ("recipe", self.recipe_name),
             ("seed", self.about.get("seed")),
             ("videos", _videos(self.data)),
             ("digests of the data", _digests(self.data)),

@@ -163,7 +163,7 @@ def _but_seed(result: Result) -> tuple[Any, ...]:
 
 
 def _recipes(details: Sequence[Detail]) -> Group:
-    found = Counter((str(each.about.get("recipe", DASH)), each.recipe or "") for each in details)
+    found = Counter((each.recipe_name or DASH, each.recipe or "") for each in details)
     rows = tuple(
         (name, *_protocol_texts(told_by(text)), f"{count:,}", _digest(text))
         for (name, text), count in found.items()
@@ -176,7 +176,7 @@ def _recipes(details: Sequence[Detail]) -> Group:
 def _recipe_text(detail: Detail) -> str:
     told = told_by(detail.recipe or "")
     if "epochs" not in told:
-        return str(detail.about.get("recipe", ""))
+        return detail.recipe_name
     parts = [f"{told['epochs']} epochs", *(f"batch {told[n]}" for n in ("batch",) if n in told)]
     return ", ".join([*parts, *(str(told[n]) for n in ("optimizer", "schedule") if n in told)])
 
