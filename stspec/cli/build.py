@@ -12,6 +12,8 @@ from stspec.cli.options import Output, Set
 from stspec.cli.screen import Paint, paint, remark, write
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from stspec.network import Network
 
 MARK = "Written by stspec "
@@ -176,6 +178,28 @@ def _summary(network: Network, ink: Paint) -> str:
     return f"{title}\n{clip}\n\n{table(columns, rows[:-1], width(), ink, rows[-1])}\n"
 
 
+def _run(network: Network, module: nn.Module, kinds: str) -> None:
+    """Run a module with operators from outside on a blank clip: nobody else may have.
+
+    Raises:
+        SpecError: if it raises, or gives another shape than was predicted.
+    """
+    import torch
+
+    from stspec.diagnostics import Diagnostic, SpecError
+
+    found = None
+    try:
+        with torch.no_grad():
+            scores = module.eval()(torch.zeros(1, *network.facts.input.dims))
+        if tuple(scores.shape[1:]) != network.facts.output.dims:
+            found = f"gives {tuple(scores.shape[1:])}, not {network.facts.output.dims} as predicted"
+    except Exception as error:
+        found = f"cannot run: {type(error).__name__}: {error}"
+    if found is not None:
+        raise SpecError(Diagnostic("broken-op", f"the module with {kinds} {found}"))
+
+
 OURS = "this is a mistake of stspec's"
 
 
@@ -205,6 +229,8 @@ def _instantiate(network: Network, ink: Paint, brief: bool) -> None:
         kinds = ", ".join(outsiders(network.facts))
         help = f"params() of {kinds} must tell what its module holds" if kinds else OURS
         raise SpecError(Diagnostic("prediction", text, help=help))
+    if kinds := ", ".join(outsiders(network.facts)):
+        _run(network, module, kinds)
     if not brief:
         told = f"built: {len(built)} tensors as predicted, {counted:,} parameters by torchinfo too"
         write(ink(told, "green"))

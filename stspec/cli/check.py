@@ -45,6 +45,7 @@ def check(
     """
     from stspec.diagnostics import SpecError
     from stspec.network import load
+    from stspec.passes.outsiders import outsiders
 
     names = _with_variants(_names(targets or [], everything))
     room = min(40, max(len(name) for name in names))
@@ -52,6 +53,8 @@ def check(
     for name in names:
         try:
             network = load(name, sets or ())
+            if outsiders(network.facts):
+                network.emit()  # what their templates define may clash
         except SpecError as error:
             found.extend(error.diagnostics)
             continue

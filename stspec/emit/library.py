@@ -20,9 +20,14 @@ class Source:
     public: bool = True
 
 
-@cache
 def definitions(path: Path) -> dict[str, Source]:
     """Return the top-level classes, functions and constants of a template file by name."""
+    about = path.stat()  # a user may edit theirs between two builds
+    return _definitions(path, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _definitions(path: Path, changed: int, size: int) -> dict[str, Source]:
     text = path.read_text(encoding="utf-8")
     found: dict[str, Source] = {}
     for node in ast.parse(text).body:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
+from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.emit.classes import POSITIONAL, ClassPlan, Planner
 from stspec.emit.construct import Instance, Member, layers_of
 from stspec.emit.library import Source, closure, template_path
@@ -231,11 +233,25 @@ def _climbing(calls: list[Call]) -> tuple[int, Call]:
 
 
 def library(root: Instance, canonical: bool) -> list[Source]:
-    """Return the template definitions that a model uses, each once, in order of use."""
+    """Return the template definitions that a model uses, each once, in order of use.
+
+    Raises:
+        SpecError: if two templates mean different things by one name.
+    """
     found: dict[str, Source] = {}
+    paths: dict[str, Path] = {}
     for layer in layers_of(root):
         if layer.template is not None:
             path = template_path(layer.template, canonical)
             for source in closure(path, layer.cls, template_path(layer.template)):
-                found.setdefault(source.name, source)
+                known = found.setdefault(source.name, source)
+                if known.text != source.text:
+                    raise _clash(source.name, paths[source.name], path)
+                paths.setdefault(source.name, path)
     return list(found.values())
+
+
+def _clash(name: str, *paths: Path) -> SpecError:
+    places = " and ".join(f"`{display_path(path)}`" for path in paths)
+    message = f"two module templates define `{name}`, each in its own way: {places}"
+    return SpecError(Diagnostic("broken-op", message, help="give one of the two another name"))

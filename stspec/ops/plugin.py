@@ -102,7 +102,7 @@ def _module(path: Path, value: Scalar) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _error(
             "broken-op",

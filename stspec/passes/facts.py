@@ -103,6 +103,9 @@ class Facts:
 
 def _check_size(output: Shape, params: Sequence[Param]) -> None:
     """Raise a ShapeError if no machine could hold an operator's output or a parameter."""
+    for param in params:
+        if not isinstance(param, Param):
+            raise TypeError(f"params() gives {param!r:.80}, which is no Param")
     most = max(output.numel, *(param.numel for param in params), 0)
     if most > MOST_ELEMENTS:
         raise ShapeError(

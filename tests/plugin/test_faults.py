@@ -17,6 +17,16 @@ DECLARATIONS = {
     "name of ours": ('"leaky_memory"', '"tam"', "takes the name `tam`"),
     "kind": ('"leaky_memory"', '"leaky memory"', "`kind`, an identifier"),
     "import": ("from pathlib", "import nowhere_to_be_found\nfrom pathlib", "ModuleNotFoundError"),
+    "list": (
+        "    half_life: float",
+        "    delays: list[int] = [1]\n    half_life: float",
+        "declare lists as tuples",
+    ),
+    "layout": (
+        'layout: ClassVar[Layout | None] = "',
+        'layout: ClassVar[str] = "x',
+        "has the layout",
+    ),
     "field": ("half_life: float", "half_life: Nothing", "type is not defined"),
 }
 
@@ -96,6 +106,27 @@ CODE = {
     "infer forgets": (0, "return inputs[0]", "return None", "infer() returns None"),
     "class of another name": (1, "class LeakyMemory(", "class Leaky(", "does not define"),
     "template is no Python": (1, "class LeakyMemory(", "class (", "is no Python"),
+    "macs of no class": (0, '= {"linear":', '= {"lines":', "it counts convolution, linear, matmul"),
+    "no window": (0, "return Window(global_time=True)", "return None", "is no Window"),
+    "window raises": (0, "return Window(", "raise OSError('no'); return Window(", "in window()"),
+    "no layer": (0, "return Layer(", "return str(", "raises TypeError"),
+    "argument of no name": (0, 'Arg("start",', 'Arg("start=1, *",', "an argument named"),
+    "argument of no value": (0, "self.start,", "object(),", "which cannot be written"),
+    "shape of no size": (0, 'Param("decay", (c,))', 'Param("decay", (c / 2,))', "decay the shape"),
+    "two of a name": (0, 'Param("gain"', 'Param("decay"', "two parameters named decay"),
+    "import of more": (1, "import torch\n", "import torch\nimport math\n", "`import math`"),
+    "name of the source": (
+        1,
+        "GAIN = 0.25\n",
+        "def fold_time() -> None: ...\n",
+        "defines fold_time",
+    ),
+    "forward raises": (
+        1,
+        "clip = torch",
+        "nothing = missing; clip = torch",
+        "cannot run: NameError",
+    ),
     "module raises": (1, "super().__init__()", "raise OSError('no luck')", "OSError: no luck"),
 }
 
@@ -153,3 +184,22 @@ def test_a_broken_operator_leaves_others_alone(tmp_path: Path) -> None:
     write_spec(tmp_path, "leaky_memory")
     (answer,) = stspec(tmp_path, ["check", "mine.yaml"], site=tmp_path / "site")
     assert answer.code == 0, answer.err
+
+
+def test_helpers_of_one_name_that_differ(tmp_path: Path, capsys: Capture) -> None:
+    """Only one of the two could be written, and the other's class would use it."""
+    copy_files(tmp_path)
+    for name in FILES:
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        text = text.replace("LeakyMemory", "LossyMemory").replace("leaky_memory", "lossy_memory")
+        text = text.replace("torch.tensor(0.5)", "torch.tensor(0.25)")
+        (tmp_path / name.replace("leaky", "lossy")).write_text(text, encoding="utf-8")
+    path = write_spec(tmp_path, BY_PATH)
+    second = "    second: {insert: ./lossy_memory.py:LossyMemory, at: {role: stem}}\n"
+    path.write_text(path.read_text(encoding="utf-8") + second, encoding="utf-8")
+    err = " ".join(refused(capsys, "check", path).split())
+    assert "two module templates define `decay_of`" in err
+    (module,) = tmp_path.glob("lossy*module.py")
+    text = module.read_text(encoding="utf-8").replace("decay_of", "loss_of")
+    module.write_text(text, encoding="utf-8")
+    assert main(["check", str(path)]) == 0
