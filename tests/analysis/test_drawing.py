@@ -53,6 +53,46 @@ def test_boxes_stand_apart_and_edges_pass_none(name: str) -> None:
         assert not set(points[1:-1]) & set(places)
 
 
+def test_pathways_stand_side_by_side() -> None:
+    drawn = figure(load("slowfast_r50_8x8"))
+    shown = drawn.pathways
+    assert shown is not None and shown.columns == ("trunk", "fast")
+    assert shown.starts == shown.ends == shown.columns
+    assert [(link.source, link.target) for link in shown.links] == [
+        ((stage, "fast"), (stage, "trunk")) for stage in "1234"
+    ]
+    assert {part.title for link in shown.links for part in link.parts} == {"temporal lateral"}
+    # 8 frames beside 32, and in the fast pathway an eighth of the channels.
+    assert shown.cells["5", "trunk"].output.split()[::2] == ["8", "7", "7", "2048"]
+    assert shown.cells["5", "fast"].output.split()[::2] == ["32", "7", "7", "256"]
+    text = terminal(drawn, 80)
+    beside = next(line for line in text.splitlines() if "stage 3" in line)
+    assert beside.count("stage 3") == 2 and text.count("to trunk: temporal lateral") == 4
+
+
+def test_a_pathway_that_starts_late_and_one_that_ends_early() -> None:
+    eco = figure(load("eco_full")).pathways
+    assert eco is not None and eco.starts == ("trunk",) and eco.ends == ("trunk", "volume")
+    assert ("6", "trunk") not in eco.cells and ("2", "volume") not in eco.cells
+    there, back = eco.links
+    assert there.source == back.target == ("3", "trunk") and not there.parts
+    assert [part.title for part in back.parts] == ["conv 3x3, 96"]
+    tdn = figure(load("tdn_resnet50")).pathways
+    assert tdn is not None and tdn.ends == ("trunk",)
+    assert figure(load("tam_resnet50")).pathways is None
+
+
+def test_columns_do_not_meet_and_arrows_end_at_them() -> None:
+    root = ET.fromstring(svg(figure(load("slowfast_r50_8x8"))))
+    boxes = [e for e in root.iter() if e.tag.endswith("rect") and e.get("rx") == "6"]
+    spans = {(float(e.get("x", 0)), float(e.get("width", 0))) for e in boxes[:10]}
+    (left, wide), (right, _) = sorted(spans)
+    assert left + wide + 100 < right
+    laterals = [e for e in root.iter() if e.get("d", "").startswith(f"M{right:g} ")]
+    assert len(laterals) == 4
+    assert all(f"L{left + wide + 1:g} " in e.get("d", "") for e in laterals)
+
+
 def test_what_the_policy_inserts_is_set_off() -> None:
     drawn = figure(load("tam_resnet50"))
     assert drawn.inside is not None

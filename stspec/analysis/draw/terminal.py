@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stspec.analysis.draw.figure import INPUT, Emphasis, Figure, Inside, Part, Stage
+from stspec.analysis.draw.beside import Colour, beside
+from stspec.analysis.draw.figure import INPUT, Figure, Inside, Stage
 from stspec.analysis.draw.layout import Layout, lay_out
+from stspec.analysis.draw.parts import Emphasis, Part
 
-Colour = Callable[[str, Emphasis], str]
-"""Colours what the policy did, or leaves the text alone."""
+_BESIDE = 72
+"""Columns from which on two pathways stand side by side."""
 
 _NORTH, _EAST, _SOUTH, _WEST = 1, 2, 4, 8
 _LINES = " ╵╶└╷│┌├╴┘─┴┐┤┬┼"
@@ -27,8 +29,13 @@ def terminal(figure: Figure, width: int = 80, colour: Colour | None = None) -> s
     colour = colour or (lambda text, _: text)
     head = f"{figure.title}: {figure.about}" if figure.about else figure.title
     lines = [head[:width], "", _centre(f"clip {figure.input}", width)]
-    for stage in figure.stages:
-        lines += _stage(stage, width, colour)
+    if figure.pathways and len(figure.pathways.columns) == 2 and width >= _BESIDE:
+        lines += beside(figure.pathways, width, colour)
+        for stage in figure.stages[-1:]:
+            lines += list(_stage(stage, width, colour))[1:]  # arrows lead to it already
+    else:
+        for stage in figure.stages:
+            lines += _stage(stage, width, colour)
     if figure.inside:
         lines += ["", *_inside(figure.inside, width, colour)]
     return "\n".join(line.rstrip() for line in lines)
@@ -148,8 +155,8 @@ def _bottom(layer: int) -> int:
 
 
 def _edge(canvas: _Canvas, points: list[tuple[int, int]], cell: int) -> None:
-    for (layer, lane), (below, beside) in pairwise(points):
-        x0, x1 = lane * cell + cell // 2, beside * cell + cell // 2
+    for (layer, lane), (below, across) in pairwise(points):
+        x0, x1 = lane * cell + cell // 2, across * cell + cell // 2
         turn = _bottom(layer) + 1
         canvas.vertical(x0, _bottom(layer), turn)
         canvas.horizontal(turn, x0, x1)
