@@ -86,13 +86,18 @@ def load_oracle(folder: Path | str, name: str) -> Oracle:
 def oracle_names(folder: Path | str) -> tuple[str, ...]:
     """Return the names of all oracles of a folder, sorted. Raises SpecError as load_oracle."""
     folder = Path(folder)
-    if not folder.is_dir():
-        message = f"there is no folder of oracles at `{display_path(folder)}`"
-        raise SpecError(Diagnostic("no-oracles", message))
-    names = {path.stem for path in folder.glob("*.json")}
+    check_folder(folder)
+    names = {path.stem for path in folder.glob("*.json") if path.is_file()}
     for bundle in folder.glob("*" + _BUNDLE):
         names.update(_read_bundle(bundle))
     return tuple(sorted(names))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a SpecError if there is no folder of oracles."""
+    if not folder.is_dir():
+        message = f"there is no folder of oracles at `{display_path(folder)}`"
+        raise SpecError(Diagnostic("no-oracles", message))
 
 
 def family(name: str) -> str:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from stspec.diagnostics import SpecError
+from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.network import Network, load
 from stspec.reference.fill import fill_input, fill_state_dict
-from stspec.reference.oracle import Oracle, load_oracle
+from stspec.reference.oracle import Oracle, check_folder, load_oracle
 from stspec.schema.validate import validate
 from stspec.source import Mapping as Tree
 from stspec.source import read_file
@@ -130,11 +130,22 @@ def verify_table(table: Path, oracles: Path, only: Sequence[str] = ()) -> Iterat
     """Compare every row of a table with its oracle; ``only`` are names, where not all.
 
     Raises:
-        SpecError: if the table cannot be read. A row that fails is a result, not an error.
+        SpecError: if the table or the folder cannot be read, or no row has a name. A row that
+            fails is a result, not an error.
     """
-    for row in read_table(table):
+    check_folder(oracles)
+    rows = read_table(table)
+    names = [row.name for row in rows]
+    if strangers := [name for name in only if name not in names]:
+        raise SpecError(*(_no_row(name, names, table) for name in dict.fromkeys(strangers)))
+    for row in rows:
         if not only or row.name in only:
             yield verify_row(row, oracles)
+
+
+def _no_row(name: str, names: Sequence[str], table: Path) -> Diagnostic:
+    message = f"`{display_path(table)}` has no row for an oracle named `{name}`"
+    return Diagnostic("unknown-oracle", message, help=did_you_mean(name, names) or None)
 
 
 def verify_row(row: Row, oracles: Path) -> Result:

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from stspec.cli.main import main
 from stspec.reference import record, save_oracle
 from stspec.reference.verify import verify_table
 
@@ -115,3 +117,20 @@ def test_recording_leaves_the_module_as_it_was() -> None:
     record(module, (1, 3, 2, 8, 8))
     assert torch.equal(before, module.stem.weight)
     assert module.training
+
+
+def test_what_is_asked_for_must_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped name verifies nothing, which must not look like agreement."""
+    table = tmp_path / "table.yaml"
+    table.write_text("stspec: 1\nrows:\n  - {oracle: mine, spec: tsn_resnet18, importer: ibm}\n")
+    folder = tmp_path / "oracles"
+    assert main(["verify", str(table), "--oracles", str(folder)]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    folder.mkdir()
+    assert main(["verify", str(table), "--oracles", str(folder), "--only", "mien"]) == 2
+    assert "did you mean `mine`?" in " ".join(capsys.readouterr().err.split())
+    (folder / "mine.json").mkdir()  # a folder is no oracle to be named
+    assert main(["verify", str(table), "--oracles", str(folder)]) == 1
+    assert "did you mean" not in capsys.readouterr().out
