@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,14 @@ def parse_overrides(
     """Overrides given as text (`clip.frames=16`), as pairs or parsed; what is wrong with others.
 
     All texts together are remembered under the name `<--set>`, one after the other; a pair's
-    value and path are placed at `span`.
+    value and path are placed at `span`. One text alone, and a dict, are what they look like.
     """
+    if isinstance(overrides, str):
+        overrides = [overrides]
+    elif isinstance(overrides, AnyMapping):
+        overrides = list(overrides.items())
+    elif not isinstance(overrides, Iterable):
+        return [], [_no_override(overrides, span)]
     given = list(overrides)
     texts = [item for item in given if isinstance(item, str)]
     if texts:
@@ -55,12 +62,21 @@ def parse_overrides(
             elif isinstance(item, str):
                 parsed.append(_parse_text(item, line))
                 line += len(BREAK.findall(item)) + 1
+            elif isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
+                parsed.append(_parse_pair((item[0], item[1]), span))
             else:
-                parsed.append(_parse_pair(item, span))
+                errors.append(_no_override(item, span))
         except SpecError as error:
             errors.extend(error.diagnostics)
             line += len(BREAK.findall(item)) + 1 if isinstance(item, str) else 0
     return parsed, errors
+
+
+def _no_override(item: object, span: Span) -> Diagnostic:
+    message = f"an override cannot be a Python value of type {type(item).__name__}"
+    label = Label(span, "given here")
+    help = "write 'clip.frames=16', or ('clip.frames', 16), or a list of such"
+    return Diagnostic("bad-override", message, (label,), help)
 
 
 def parse_path(

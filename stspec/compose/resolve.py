@@ -116,14 +116,25 @@ class _Resolver:
             row = variant or row
             name = path.stem if row is None else f"{path.stem}_{row}"
             return name, self._model_file(path, row, ()) or nothing
-        tree = target if isinstance(target, Mapping) else from_python(target, span)
-        assert isinstance(tree, Mapping)
+        tree = target if isinstance(target, Mapping) else self._tree(target, span)
+        if tree is None:
+            return "", nothing
         given = tree.get("name")
         name = str(given.value) if isinstance(given, Scalar) else "custom"
         if "stspec" not in tree:
             tree = tree.with_entry(Scalar("stspec", span), Scalar(LANGUAGE, span))
         self._check(tree)
         return (f"{name}_{variant}" if variant else name), self._layers(tree, variant, (), Path())
+
+    def _tree(self, target: object, span: Span) -> Mapping | None:
+        """The tree of a spec made in Python; None, with a note, where that is none."""
+        if isinstance(target, AnyMapping):
+            tree = from_python(target, span)
+            assert isinstance(tree, Mapping)
+            return tree
+        message = f"a spec cannot be a Python value of type {type(target).__name__}"
+        self._note("wrong-type", message, span, "expected a name, a file, or a dict")
+        return None
 
     def override(self, tree: Mapping, change: Override) -> Mapping:
         """The tree with one change made; an error is noted and leaves the tree as it was."""

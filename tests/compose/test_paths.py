@@ -4,6 +4,7 @@ import pytest
 
 from stspec.compose.paths import parse_overrides, parse_path, put
 from stspec.diagnostics import Span, SpecError
+from stspec.network import load
 from stspec.source import Mapping, from_python, read_text, to_plain
 
 HERE = Span("here.py", 1, 1, 1, 9)
@@ -104,3 +105,26 @@ def test_putting_shares_what_is_not_changed() -> None:
     assert put(TREE, changes[0]).get("a") is TREE.get("a")
     node = from_python({"x": 1})
     assert isinstance(node, Mapping)
+
+
+@pytest.mark.parametrize("given", ["clip.frames=16", {"clip.frames": 16}, [["clip.frames", 16]]])
+def test_one_text_a_dict_and_lists_are_overrides(given: Any) -> None:
+    (only,), errors = parse_overrides(given, HERE)
+    assert not errors
+    assert (only.dotted, to_plain(only.value)) == ("clip.frames", 16)
+
+
+@pytest.mark.parametrize("given", [3, None, [3], [("clip.frames",)], [(1, 2)], [("a", 1, 2)]])
+def test_what_is_no_override_is_told(given: Any) -> None:
+    changes, errors = parse_overrides(given, HERE)
+    assert not changes
+    assert [error.code for error in errors] == ["bad-override"]
+
+
+@pytest.mark.parametrize("target", [3, None, ["tam"], b"tam"])
+def test_what_is_no_spec_is_told(target: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(target)
+    (found,) = caught.value.diagnostics
+    assert found.message.startswith("a spec cannot be a Python value")
+    assert found.labels[0].span.file.endswith("test_paths.py")
