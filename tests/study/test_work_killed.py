@@ -33,6 +33,8 @@ def test_killed_midway(unbroken: Store, tmp_path: Path) -> None:
     assert study_work(store) == 0
     found = outcome(store.root)
     assert len(found) == 2 and found == outcome(unbroken.root)
+    recipes = {path.read_text().splitlines()[0] for path in store.root.glob("runs/*/recipe.yaml")}
+    assert recipes == {"# motions, resolved."}  # by its name, whatever the store calls the file
     told = (store.root / "told").read_text()
     assert "its worker died" in told and "going on" in told
     assert not list((store.root / "leases").iterdir()) and not list((store.root / "work").iterdir())
