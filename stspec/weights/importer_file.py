@@ -141,7 +141,9 @@ class StackKeys(RuleKeys):
     along: Text = Field(description="the capture that orders the tensors")
     order: list[Text] | None = Field(default=None, description="its values; numbers where absent")
     dim: int = Field(ge=0, le=4, description="the new axis")
-    parts: int | None = Field(default=None, ge=1, description="how many, for the way back")
+    parts: Annotated[int, Field(ge=1)] | str | None = Field(
+        default=None, description="how many, for the way back: a number, or a layer's groups"
+    )
     first: int = Field(default=0, ge=0, description="the number of the first, for the way back")
 
     def rule(self) -> Stack:

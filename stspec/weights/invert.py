@@ -92,6 +92,9 @@ class _Undo:
                 if self.back.allows({**whole, **pieces}, self.model):
                     yield self.source.write(whole)
 
+    def _parts(self, rule: Stack) -> int | None:
+        return self.model.groups(rule.parts) if isinstance(rule.parts, str) else rule.parts
+
     def _unstacked(self, rule: Stack, key: str, shape: Shape) -> Iterator[Names]:
         pieces = self.targets[0].match(key)
         if pieces is None or not self.back.allows(pieces, self.model):
@@ -102,8 +105,8 @@ class _Undo:
             if whole % count if rule.joined else whole != count:
                 return
             places = rule.order
-        elif rule.parts and whole % rule.parts == 0:
-            places = tuple(str(rule.first + number) for number in range(rule.parts))
+        elif (parts := self._parts(rule)) and whole % parts == 0:
+            places = tuple(str(rule.first + number) for number in range(parts))
         elif not rule.joined and len(shape) > rule.dim:
             places = tuple(str(number) for number in range(shape[rule.dim]))
         else:

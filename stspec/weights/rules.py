@@ -112,7 +112,8 @@ class Stack:
 
     `order` lists what the capture takes, first to last; where it is None the capture takes
     numbers from 0 or 1 upwards. `joined` tensors stand side by side along an axis that they have;
-    how many they are, ours does not tell: on the way back they are `parts`, numbered from `first`.
+    how many they are, ours does not tell: on the way back they are `parts`, a number or the groups
+    of a layer, numbered from `first`.
     """
 
     pattern: Pattern
@@ -121,7 +122,7 @@ class Stack:
     dim: int
     order: tuple[str, ...] | None = None
     joined: bool = False
-    parts: int | None = None
+    parts: int | str | None = None
     first: int = 0
 
     def apply(self, route: Route) -> Iterable[Route]:
@@ -190,6 +191,12 @@ class Model:
     def names(self) -> frozenset[str]:
         """Keys and layers."""
         return self.layers.union(self.state)
+
+    def groups(self, layer: str) -> int | None:
+        """Return how many groups a layer has, None where that is not said."""
+        begin = f"{layer}:groups="
+        found = [name.removeprefix(begin) for name in self.layers if name.startswith(begin)]
+        return int(found[0]) if found and found[0].isdecimal() else None
 
     def knows(self, pattern: Pattern) -> bool:
         """Tell whether a key or a layer fits a pattern."""
