@@ -24,7 +24,7 @@ def fold_time(clip: Tensor) -> Tensor:
 def is_single(clip: Tensor) -> bool:
     """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return len(clip) == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
+    return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
 
 
 class Conv3d(nn.Conv3d):

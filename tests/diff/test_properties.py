@@ -62,7 +62,7 @@ def test_a_network_does_not_differ_from_itself(a: Network) -> None:
     assert told == told.negate()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks, networks)
 def test_applying_a_diff_gives_the_other_network(a: Network, b: Network) -> None:
     told = diff(a, b)
@@ -71,7 +71,7 @@ def test_applying_a_diff_gives_the_other_network(a: Network, b: Network) -> None
     assert told.apply(canonical(a.graph, [a.facts.input.channels])) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks, networks)
 def test_swapping_the_networks_negates_the_diff(a: Network, b: Network) -> None:
     told = diff(a, b)
@@ -80,7 +80,7 @@ def test_swapping_the_networks_negates_the_diff(a: Network, b: Network) -> None:
     assert told.empty == told.negate().empty
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(networks, networks, st.integers(60, 160))
 def test_every_rendering_fits_its_width(a: Network, b: Network, width: int) -> None:
     told = diff(a, b)

@@ -50,7 +50,7 @@ def test_the_specs_are_valid_before(base: dict[str, Any]) -> None:
     assert survives(base) == "accepted"
 
 
-@settings(max_examples=1200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_mutated_values(spec: dict[str, Any]) -> None:
     event(survives(spec))
@@ -82,7 +82,7 @@ variants:
 """
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800, suppress_health_check=[HealthCheck.too_slow])
 @given(spliced((INLINE, INLINE, INLINE, *SHIPPED)))
 def test_mutated_texts(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"

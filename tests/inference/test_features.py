@@ -28,8 +28,8 @@ from stspec.inference import features
 from stspec.inference.features import BROKEN, INDEX, extract, file_name, read_index
 from stspec.inference.stream import Engine, Seen, Sliding, Stream, Whole, loader, run
 from stspec.inference.windows import Length
+from tests.forking import CONTEXT
 from tests.inference.made import make_video
-from tests.train.killing import CONTEXT
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 AUGMENTATION = Augmentation(frames=4, size=16, short_side=16)

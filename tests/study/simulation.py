@@ -12,7 +12,8 @@ from pathlib import Path
 from random import Random
 
 from stspec.study.store import Store
-from tests.study.standin import CONTEXT, expected, planned, weights, work
+from tests.forking import CONTEXT
+from tests.study.standin import expected, planned, weights, work
 
 
 @dataclass

@@ -12,7 +12,8 @@ import yaml
 
 from stspec.cli.main import main
 from stspec.study.store import Store, create_store, open_store
-from tests.train.killing import CONTEXT, PLACES, arm
+from tests.forking import CONTEXT
+from tests.train.killing import PLACES, arm
 from tests.train.tiny import spec
 
 NAME = "small"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import sys
 import threading
 import time
@@ -25,9 +24,6 @@ from stspec.study.lease import Holder
 from stspec.study.records import Facets, PlannedRun, Result
 from stspec.study.store import Store, open_store
 from stspec.study.worker import Task, Worker
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.study.standin"])
 
 STEPS = 6
 

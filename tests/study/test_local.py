@@ -20,8 +20,9 @@ from stspec.study.lease import Leases, this_process
 from stspec.study.local import executor
 from stspec.study.standing import Watch
 from stspec.study.store import Store, create_store
+from tests.forking import CONTEXT
 from tests.study.slurm_cluster import wait
-from tests.study.standin import CONTEXT, StandInLaunch, expected, planned, weights
+from tests.study.standin import StandInLaunch, expected, planned, weights
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 8

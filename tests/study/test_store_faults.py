@@ -23,9 +23,10 @@ from stspec.study.plan import Plan
 from stspec.study.standing import Watch
 from stspec.study.store import Store, create_store
 from stspec.study.worker import Worker
+from tests.forking import CONTEXT
 from tests.small_disk import fill, mounted
 from tests.study.slurm_cluster import wait
-from tests.study.standin import CONTEXT, StandIn, expected, planned, weights, work
+from tests.study.standin import StandIn, expected, planned, weights, work
 from tests.train.killing import arm
 
 BEAT = 0.05

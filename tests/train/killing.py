@@ -16,10 +16,8 @@ import torch._dynamo  # optimisers import it late, which takes longer than all o
 from stspec.runs.checkpoint import latest_checkpoint
 from stspec.runs.log import Log
 from stspec.train.step import Stepper
+from tests.forking import CONTEXT
 from tests.train.tiny import tiny_train
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.train.killing", "tests.train.warm"])
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Stepper, "step"),

@@ -22,7 +22,8 @@ from stspec.runs.checkpoint import latest_checkpoint
 from stspec.runs.directory import RunFolder, open_run
 from stspec.train.feed import Batch
 from stspec.train.step import Stepper
-from tests.train.killing import CONTEXT, result, run_tiny
+from tests.forking import CONTEXT
+from tests.train.killing import result, run_tiny
 from tests.train.tiny import BASE, TinyFeed, spec, tiny_train
 
 CHANGES: dict[str, Any] = {"epochs": 2}

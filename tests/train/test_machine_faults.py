@@ -21,8 +21,9 @@ from stspec.data.motions import make_motions
 from stspec.diagnostics import SpecError
 from stspec.train.feed import Batch
 from stspec.train.step import Stepper
+from tests.forking import CONTEXT
 from tests.small_disk import fill, mounted
-from tests.train.killing import CONTEXT, result, run_tiny
+from tests.train.killing import result, run_tiny
 from tests.train.tiny import spec, tiny_train
 
 CHANGES: dict[str, Any] = {"epochs": 2, "batch": 8, "spec": {"classes": 12}}

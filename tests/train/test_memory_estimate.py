@@ -9,7 +9,7 @@ import pytest
 from stspec.network import load
 from stspec.train.effort import estimate
 from stspec.train.recipe import load_recipe
-from tests.train.killing import CONTEXT
+from tests.forking import CONTEXT
 from tests.train.measured_step import measure
 
 SMALL = ["clip.size=112"]

@@ -36,7 +36,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def test_killed_anywhere(place: str, tmp_path: Path, unbroken: dict[str, Any]) -> None:
     """At several calls of what writes or computes, in front of it and behind it."""
     rng = Random(place)
-    for count in sorted(rng.sample(range(1, 10), 2)):
+    for count in sorted(rng.sample(range(1, 10), 3)):
         run, after = tmp_path / str(count), rng.random() < 0.5
         assert run_tiny(run, (place, count, after), changes=CHANGES, save_steps=2) == -9
         assert run_tiny(run, changes=CHANGES, save_steps=2) == 0
@@ -59,7 +59,7 @@ def test_killed_again_and_again(tmp_path: Path, unbroken: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("count", "after"), [(1, True), (3, False), (3, True), (4, False), (4, True), (7, True)]
+    ("count", "after"), [(count, after) for count in (1, 3, 4, 5, 7) for after in (False, True)]
 )
 def test_stages_and_their_boundary(
     count: int, after: bool, tmp_path: Path, unbroken: dict[str, Any]
