@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from stspec.diagnostics import Diagnostic, Label, Span, SpecError
-from stspec.source.marks import Place
+from stspec.source.marks import BREAK, Place
 from stspec.source.nodes import MAX_DEPTH, Mapping, Node, Origin, Scalar, Sequence
 from stspec.source.scalars import NumberRangeError, forbidden_character, is_integer, parse_plain
 from stspec.source.syntax import explain
@@ -161,6 +161,9 @@ class _Composer:
         self._refuse_extras(event)
         span = self._span(event)
         if not event.implicit[0] or is_integer(event.value):
+            if forbidden_character(event.value) or BREAK.search(event.value):
+                self._note("bad-key", "a key is one line of text", span, "more than that")
+                return None
             return Scalar(event.value, span, self.origin)
         if event.value == "<<":
             self._note(

@@ -215,3 +215,12 @@ def test_c_and_python_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes('a: "\\UFFFFFFFF"\n') == ["bad-yaml"]
     assert codes('a: "\\ud800"\n') == ["bad-character"]
     assert codes("a:\n\tb: 1\n") == ["bad-yaml"]
+
+
+@pytest.mark.parametrize("key", [r"a\nb", r"a\e[31mb", r"a\u2028b", r"\u0085"])
+def test_keys_are_one_line_of_text(key: str) -> None:
+    """Names of variants and rules are printed, into terminals too."""
+    with pytest.raises(SpecError) as caught:
+        read_text(f'stspec: 1\n"{key}": 2\n', "<text>")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.labels[0].span.line) == ("bad-key", 2)

@@ -67,8 +67,8 @@ def figure(network: Network) -> Figure:
     spec, facts = network.spec, network.facts
     stages = dict(stage_names(network.graph))
     return Figure(
-        spec.model.title or spec.name,
-        spec.model.about or spec.name,
+        " ".join((spec.model.title or spec.name).split()),
+        " ".join((spec.model.about or spec.name).split()),
         axes(facts.input),
         tuple(_stages(facts, stages)),
         _inside(facts, stages),
