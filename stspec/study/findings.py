@@ -207,6 +207,15 @@ class Findings:
         ]
         if not known:
             return None
+        lacking = [
+            run.name for facets, cell in self.cells.items() for run in cell
+            if facets.data == data and (run.predictions is None or not run.predictions.is_file())
+        ]  # fmt: skip
+        if lacking:
+            others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
+            self.notes.append(
+                f"no intervals of {lacking[0]}{others}: without predictions on the videos"
+            )
         try:
             found = join(known)
         except SpecError as error:
