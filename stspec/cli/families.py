@@ -72,7 +72,8 @@ def _part(family: Family, whole: bool, room: int, ink: Paint) -> str:
     papers = (spec.model.paper, spec.policy.paper, spec.backbone.paper)
     paper = next((text for text in papers if text), None)
     lines = textwrap.wrap(" | ".join(filter(None, [spec.model.title or family.name, paper])), room)
-    shown = [*family.models, *(family.variants if whole else [])] or [family.name]
+    # A family's own model is listed where no file gives it a name.
+    shown = [*(family.models or [family.name]), *(family.variants if whole else [])]
     text = [ink(line, "bold") for line in lines]
     text.append(_rows(((name, load(name)) for name in shown), room, ink))
     if family.variants and not whole:

@@ -149,6 +149,9 @@ def test_models_are_listed_by_family(capsys: Capture) -> None:
     code, _, err = run(capsys, "list", "models", "slowfats")
     assert (code, "did you mean" in err or "slowfast" in err) == (2, True)
     assert run(capsys, "list", "ops", "tam")[0] == 2
+    # No file names this family's own model: the family does.
+    rows = run(capsys, "list", "models", "eco_full")[1].splitlines()
+    assert next(line.split()[0] for line in rows if "GMACs" in line) == "eco_full"
 
 
 def test_list_shows_fields_where_there_is_room(
