@@ -48,13 +48,9 @@ class _Columns:
         self.told: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         """How many links there are already between two columns beside a stage."""
 
-    def _head(self) -> tuple[tuple[Part, ...], str]:
-        found = [stage for stage in self.figure.stages if stage.name == _HEAD]
-        return (found[0].parts, found[0].output) if found else ((), "")
-
     def _height(self, stage: str) -> float:
         if stage == _HEAD:
-            return 48 + LINE * len(self._lines(self._head()[0]))
+            return 48 + LINE * len(self._lines(self.shown.head.parts))
         cells = [self.shown.cells.get((stage, name)) for name in self.shown.columns]
         most = max(len(self._lines(cell.parts)) for cell in cells if cell is not None)
         leaving = [link for link in self.shown.links if link.source[0] == stage]
@@ -109,7 +105,7 @@ class _Columns:
             yield line(x + wide / 2, y + 35 + row * LINE, each, wide)
 
     def _last(self) -> Iterator[str]:
-        parts, output = self._head()
+        parts, output = self.shown.head.parts, self.shown.head.output
         ends = [self.x(name) for name in self.shown.ends]
         x, wide = min(ends), max(ends) - min(ends) + self.wide
         y, tall = self.tops[_HEAD], self.tall[_HEAD]

@@ -48,6 +48,7 @@ class Pathways:
     stages: tuple[str, ...]
     cells: dict[Place, Cell]
     links: tuple[Link, ...]
+    head: Cell
     starts: tuple[str, ...]
     ends: tuple[str, ...]
 
@@ -85,6 +86,11 @@ class _Reader:
 
     def _body(self) -> Iterator[Node]:
         return (node for node in self.facts.graph.nodes if not node.tags.head)
+
+    def _head(self) -> Cell:
+        head = [node for node in self.facts.graph.nodes if node.tags.head]
+        output = axes(self.facts[head[-1].name].output) if head else ""
+        return Cell(tuple(runs([part for node in head for part in stage_part(node)])), output)
 
     def _items(self, node: Node) -> list[tuple[str, tuple[str, Node]]]:
         """Return a node, or those that a sequence holds, each with its stage and path."""
@@ -151,6 +157,7 @@ class _Reader:
             tuple(stage for stage in order if any(stage == s for s, _ in cells)),
             cells,
             tuple(Link(a, b, tuple(done)) for (a, b), done in links.items()),
+            self._head(),
             tuple(name for name in self.columns if name in starts),
             tuple(name for name in self.columns if name in ends),
         )

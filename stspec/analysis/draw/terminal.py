@@ -31,8 +31,8 @@ def terminal(figure: Figure, width: int = 80, colour: Colour | None = None) -> s
     lines = [head[:width], "", _centre(f"clip {figure.input}", width)]
     if figure.pathways and len(figure.pathways.columns) == 2 and width >= _BESIDE:
         lines += beside(figure.pathways, width, colour)
-        for stage in figure.stages[-1:]:
-            lines += list(_stage(stage, width, colour))[1:]  # arrows lead to it already
+        last = Stage("head", figure.pathways.head.parts, figure.pathways.head.output)
+        lines += list(_stage(last, width, colour))[1:]  # arrows lead to it already
     else:
         for stage in figure.stages:
             lines += _stage(stage, width, colour)
