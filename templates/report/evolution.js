@@ -30,7 +30,7 @@ function evolutionPlot(figure, graph, target) {
     layout: layout(paint, {
       height: 420, annotations: [...arrows.map((step) => arrow(at.get(step.from), at.get(step.to), paint)),
         ...arrows.map((step) => gainNote(step, at, paint))],
-      xaxis: axis(paint, { title: "GMACs", type: "log", range: spread(models.map((model) => Math.log10(model.macs / 1e9))),
+      xaxis: axis(paint, { title: "GMACs", type: "log", range: spread(models.map((model) => Math.log10(model.macs / 1e9)), innerWidth < 640 ? 0.42 : 0.18),
         tickvals: ticks(models.map((model) => model.macs / 1e9)), ticktext: ticks(models.map((model) => model.macs / 1e9)).map(grouped) }),
       yaxis: axis(paint, { title: "top-1, %", range: spread(models.map((model) => 100 * model.value)) }),
     }),
@@ -38,9 +38,9 @@ function evolutionPlot(figure, graph, target) {
 }
 
 // Room on both sides for names; a single value has some as well.
-function spread(values) {
+function spread(values, part = 0.18) {
   const low = Math.min(...values), high = Math.max(...values);
-  const room = 0.18 * (high - low) || 0.2 * Math.abs(high) || 0.5;
+  const room = part * (high - low) || 0.2 * Math.abs(high) || 0.5;
   return [low - room, high + room];
 }
 
