@@ -213,7 +213,8 @@ def _check_costs(
 ) -> None:
     params = network.facts.params + imported.report.inert_elements
     result.add("params", params == oracle.params, f"{params:,} against {oracle.params:,}")
-    costed = _network(row, oracle, oracle.macs_input)
+    same = oracle.macs_input == oracle.input
+    costed = network if same else _network(row, oracle, oracle.macs_input)
     macs = sum(costed.facts.macs().values()) * _clips(oracle.macs_input, costed)
     macs += row.keys.idle_macs
     result.add("macs", macs == oracle.macs, f"{macs:,} against {oracle.macs:,}")

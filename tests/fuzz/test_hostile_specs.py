@@ -71,6 +71,7 @@ REFUSED: dict[str, Callable[[], str]] = {
     ),
     "frames": lambda: spec(clip="{frames: 99999999999999, size: 32}"),
     "size": lambda: spec(clip="{frames: 4, size: [999999999, 999999999]}"),
+    "the largest clip": lambda: spec(clip="{frames: 4096, size: 16384, channels: 1024}"),
     "classes": lambda: spec(classes="99999999999999999999"),
     "digits": lambda: spec(classes="9" * 100_000),
     "a name that leads out": lambda: spec(name="../../evil"),
@@ -87,9 +88,9 @@ ACCEPTED: dict[str, Callable[[], str]] = {
     "as many layers as may be": lambda: spec(layers=LAYERS),
     "wide modules": lambda: spec(layers=f"    s: {STAGE}\n"),
     "a kernel over everything": lambda: spec(
-        layers="    c: {op: conv2d, width: 99999, kernel: 9999, padding: 4999}\n"
+        layers="    c: {op: conv2d, width: 999, kernel: 9999, padding: 4999}\n"
     ),
-    "the largest clip": lambda: spec(clip="{frames: 4096, size: 16384, channels: 1024}"),
+    "a large clip": lambda: spec(clip="{frames: 4096, size: 4096}"),
     "a frame": lambda: spec(clip="{frames: 1, size: 1}", classes="1"),
 }
 
