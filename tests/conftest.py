@@ -114,6 +114,7 @@ NEEDS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "needs_ray": (ray_path, "ray"),
 }
 
+CLUSTERS = ("needs_slurm", "needs_ray")
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -133,6 +134,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[LEFT_OUT][marker] = len(needing)
             config.hook.pytest_deselected(items=needing)
             items[:] = [item for item in items if item not in needing]
+    # What waits for a cluster goes first: the other processes compute meanwhile.
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, CLUSTERS)))
 
 
 def pytest_collection_finish() -> None:

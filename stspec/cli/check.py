@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from stspec.network import Network
 
 
+BESIDE = 51
+"""Columns that stand beside a name: costs, and a clip as large as they come."""
+
+
 class Format(StrEnum):
     """How mistakes are told."""
 
@@ -48,7 +52,7 @@ def check(
     from stspec.passes.outsiders import outsiders
 
     names = _with_variants(_names(targets or [], everything))
-    room = min(40, max(len(name) for name in names))
+    room = min(max(len(name) for name in names), max(24, width() - BESIDE))
     found: list[Diagnostic] = []
     for name in names:
         try:

@@ -33,6 +33,8 @@ SHIPPED = [
 """The named models, and a family whose model no other resembles."""
 FAMILIES = ["tsn", "tam", "tsm", "nln", "i3d", "s3d", "avg", "max"]
 REPO = Path(__file__).parents[2]
+REPEATS = ("34", "101", "131", "152", "199", "_motions", "x3d_m", "x3d_l", "x3d_xl")
+"""What the names of models hold that have more of another one's blocks: here, two a stage."""
 SIDES = {"eco_full": "64"}
 """Sides of maps of which pools that round up and strided convolutions make the same."""
 
@@ -41,11 +43,23 @@ SIDES = {"eco_full": "64"}
 def small(name: str) -> Network:
     """A shipped model on clips that are quick to run; its last maps are larger than 1 x 1."""
     own = [*sized(name, SIDES.get(name, "40")), "classes=5"]
-    for frames in (8, 16):
-        if (load(name).facts.input.frames or 1) > frames:
-            with suppress(SpecError):  # too few for what pools time
-                return load(name, [*own, f"clip.frames={frames}"])
+    given = load(name).facts.input.frames or 1
+    short = [[f"clip.frames={frames}"] for frames in (8, 16) if frames < given]
+    blocks = _fewer_blocks(name)
+    for fewer in ([*blocks, *frames] for frames in (*short, [])):
+        with suppress(SpecError):  # too few frames for what pools time, or blocks for a rule
+            return load(name, [*own, *fewer])
     return load(name, own)
+
+
+def _fewer_blocks(name: str) -> list[str]:
+    if not any(part in name for part in REPEATS):
+        return []
+    if name.startswith("x3d"):
+        return ["backbone.depth=1"]
+    layers = load(name).spec.backbone.layers
+    repeated = [layer for layer, keys in layers.items() if "repeat" in keys]
+    return [f"backbone.layers.{layer}.repeat=2" for layer in repeated]
 
 
 def clips(network: Network, batch: int = 2) -> Tensor:

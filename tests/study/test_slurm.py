@@ -143,7 +143,8 @@ def test_a_node_that_is_lost(slurm: SlurmCluster, study: Study) -> None:
     slurm.run("scontrol", "update", "nodename=n0", "state=down", "reason=lost")
     for job in jobs:
         await_restart(slurm, job)
-    # It comes back by itself, since it lives.
+    # It lives, and Slurm would notice: within three minutes.
+    slurm.run("scontrol", "update", "nodename=n0", "state=resume")
     study.end()
     study.check()
 
