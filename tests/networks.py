@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stspec.compose import data_root, index, names
+from stspec.compose import index, names
 from stspec.module import build_module
 from stspec.network import Network, load
 
@@ -17,10 +17,6 @@ FILES = tuple(names("model"))
 """Every model that is a file of its own, families included."""
 EVERY = tuple(index())
 """Every model that can be addressed by name, variants included."""
-MODELS = tuple(path.stem for path in sorted((data_root() / "generated").glob("*.py")))
-"""The files without the families whose first model is a file too: one for each emitted source."""
-MOST = tuple(sorted({*FILES, *EVERY[::3]}))
-"""The files, and every third of all: what a test tries that says little new of a next variant."""
 FAMILIES = tuple(name for name in FILES if "_" not in name)
 SIZE = 32
 """Side of the clips: the smallest power of two that all backbones take."""

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 
-ELSEWHERE = "name another folder, or see to it that this one can be written"
+ELSEWHERE = "name another folder with --run, or see to it that this one can be written"
 _REFUSED = (
     errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS,
     errno.ENAMETOOLONG,

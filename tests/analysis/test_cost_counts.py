@@ -6,11 +6,11 @@ import pytest
 
 from stspec.analysis.cost import CONVENTIONS, cost
 from stspec.analysis.report import report
+from stspec.compose import index
 from stspec.network import load
-from tests.networks import MOST
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", sorted(index()))
 def test_stages_add_up(name: str) -> None:
     network = load(name)
     costs = cost(network)

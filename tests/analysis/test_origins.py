@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stspec.analysis.origins import annotate, flow
-from stspec.compose import resolve
+from stspec.compose import index, resolve
 from stspec.network import load
 from stspec.source import Mapping, from_python, read_text, to_plain
-from tests.networks import MOST
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", sorted(index()))
 def test_what_is_shown_gives_the_same_model(name: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.yaml"
     path.write_text(annotate(resolve(name).tree), encoding="utf-8")

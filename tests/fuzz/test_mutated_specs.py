@@ -50,7 +50,7 @@ def test_the_specs_are_valid_before(base: dict[str, Any]) -> None:
     assert survives(base) == "accepted"
 
 
-@settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_mutated_values(spec: dict[str, Any]) -> None:
     event(survives(spec))

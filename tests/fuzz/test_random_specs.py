@@ -78,7 +78,7 @@ POLICIES = ("tsn", "tam", "tsm", "tsm_inplace", "i3d", "s3d", "nln", "avg", "max
 sides = st.integers(17, 70)
 
 
-@settings(max_examples=100, suppress_health_check=LARGE)
+@settings(max_examples=150, suppress_health_check=LARGE)
 @given(
     st.sampled_from(BACKBONES),
     st.sampled_from(POLICIES),

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.interpreter import interpret
-from tests.networks import MODELS, clip, run, seeded, small
+from tests.networks import FILES, clip, run, seeded, small
 
-DEEP = ("34", "101", "131", "152", "199", "_tp", "_motions", "x3d_l", "x3d_xl")
-SHALLOW = [name for name in MODELS if not any(depth in name for depth in DEEP)]
+DEEP = ("34", "101", "152")
+SHALLOW = [name for name in FILES if not any(depth in name for depth in DEEP)]
 
 FEWER = {"timeception": ["clip.frames=8"]}
 """What spares time: its grouped convolutions are slow in double precision."""

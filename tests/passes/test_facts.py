@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stspec.graph.model import leaves
 from stspec.network import Network, load
-from tests.networks import MODELS, MOST, meta_module, model, odd, on, run, shapes, small
+from tests.networks import EVERY, FILES, meta_module, model, odd, on, run, shapes, small
 
 aten = torch.ops.aten
 CLASSES = {
@@ -36,7 +36,7 @@ def counted(network: Network) -> Counter[str]:
     return total
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", EVERY)
 def test_keys_shapes_and_parameters(name: str) -> None:
     network = small(name)
     module = meta_module(network)
@@ -45,13 +45,13 @@ def test_keys_shapes_and_parameters(name: str) -> None:
     assert network.facts.params == torchinfo.summary(module, verbose=0).total_params
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FILES)
 def test_macs(name: str) -> None:
     network = small(name)
     assert +network.facts.macs() == counted(network)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FILES)
 def test_every_module_gives_its_predicted_shape(name: str) -> None:
     """Modules of operators and blocks, at odd sizes; those of frames give (N*T, C, H, W)."""
     network = odd(name)

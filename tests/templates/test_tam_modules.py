@@ -68,7 +68,7 @@ def test_equals_the_definition(kind: Callable[..., nn.Module], kernel: int, fram
     checks.assert_same_function(module, lambda x, w: naive(x, w, frames, reduce), [x])
 
 
-@pytest.mark.parametrize(("kind", "kernel"), [row for row in KINDS if row[1] in (3, 4)])
+@pytest.mark.parametrize(("kind", "kernel"), KINDS)
 def test_runs_everywhere(kind: Callable[..., nn.Module], kernel: int) -> None:
     module = double(kind, 3, kernel)
     x = checks.frames_like(6, CHANNELS, 4, 4)

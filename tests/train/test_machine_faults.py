@@ -202,4 +202,4 @@ def test_a_folder_that_cannot_be_one(
     (tmp_path / "run").write_text("a file")
     assert main([*tiny, "--data", str(data)]) == 2
     told = said(capfd)
-    assert "file exists" in told and "another folder" in told
+    assert "file exists" in told and "another folder with --run" in told
