@@ -95,6 +95,21 @@ class SlurmCluster:
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         return done.stdout
 
+    def resume_node(self) -> None:
+        """Take a node back that was set down, unless Slurm has done so itself.
+
+        The node lives, and Slurm would notice within three minutes: maybe just now, and then it
+        refuses the command, since there is nothing to resume.
+        """
+
+        def is_up() -> bool:
+            if "down" not in self.run("sinfo", "--noheader", "--format=%T"):
+                return True
+            self.run("scontrol", "update", "nodename=n0", "state=resume")
+            return False
+
+        wait(is_up, "node n0")
+
     def states(self) -> dict[str, str]:
         """Return the jobs of the queue, and their states."""
         lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()

@@ -143,8 +143,7 @@ def test_a_node_that_is_lost(slurm: SlurmCluster, study: Study) -> None:
     slurm.run("scontrol", "update", "nodename=n0", "state=down", "reason=lost")
     for job in jobs:
         await_restart(slurm, job)
-    # It lives, and Slurm would notice: within three minutes.
-    slurm.run("scontrol", "update", "nodename=n0", "state=resume")
+    slurm.resume_node()
     study.end()
     study.check()
 
