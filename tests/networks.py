@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stspec.compose import index, names
 from stspec.module import build_module
 from stspec.network import Network, load
+from tests.noise import quick_noise
 
 FILES = tuple(names("model"))
 """Every model that is a file of its own, families included."""
@@ -22,6 +23,12 @@ SIZE = 32
 """Side of the clips: the smallest power of two that all backbones take."""
 
 CONV = {"op": "conv2d", "width": 8, "kernel": 3}
+
+
+@cache
+def whole(name: str) -> Network:
+    """Return a shipped model as it is, compiled once."""
+    return load(name)
 
 
 @cache
@@ -39,22 +46,22 @@ EVEN = ("bninception", "blresnet")
 
 def sized(name: str, size: str) -> list[str]:
     """Return the override of the clip's size; a model of features has none."""
-    whole = load(name)
-    if not whole.facts.input.is_trunk:
+    given = whole(name)
+    if not given.facts.input.is_trunk:
         return []
     if size.isdecimal():
-        names = (whole.spec.backbone.name, whole.spec.policy.name)
+        names = (given.spec.backbone.name, given.spec.policy.name)
         size = str(max(int(size), *(LEAST.get(name, 0) for name in names)))
     return [f"clip.size={size}"]
 
 
 def odd(name: str) -> Network:
     """Return a shipped model for clips of odd sizes and frames; pathways agree on their own."""
-    whole = load(name)
-    frames, backbone = whole.facts.input.frames or 1, whole.spec.backbone.name
-    size = "[93, 107]" if backbone in LEAST or whole.spec.policy.name in LEAST else "[45, 67]"
+    given = whole(name)
+    frames, backbone = given.facts.input.frames or 1, given.spec.backbone.name
+    size = "[93, 107]" if backbone in LEAST or given.spec.policy.name in LEAST else "[45, 67]"
     size = "[64, 96]" if backbone.startswith(EVEN) else size
-    paired = whole.spec.beside or backbone.startswith("blresnet")
+    paired = given.spec.beside or backbone.startswith("blresnet")
     count = frames if paired else frames + 1 - frames % 2
     own = [f"clip.frames={count}", *sized(name, size)]
     return load(name, [*own, "classes=5"])
@@ -85,22 +92,22 @@ def on(backbone: str | Mapping[str, Any], policy: Any, **clip: Any) -> dict[str,
 
 def meta_module(network: Network, *, canonical: bool = False) -> nn.Module:
     """Return the module without memory for its weights."""
-    with torch.device("meta"):
+    with torch.device("meta"), quick_noise():
         return build_module(network, canonical=canonical).eval()
 
 
 def seeded(network: Network, seed: int = 0) -> nn.Module:
     """Return the module with weights that depend on nothing but a seed, ready to run."""
-    torch.manual_seed(seed)
-    module = build_module(network)
-    for name, buffer in module.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.normal_(std=0.1)
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 1.5)
-    for parameter in module.parameters():
-        if parameter.dim() == 1:  # scales and shifts: none may stay at zero and hide its branch
-            parameter.data.uniform_(0.2, 0.6)
+    with quick_noise(seed):
+        module = build_module(network)
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(std=0.1)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+        for parameter in module.parameters():
+            if parameter.dim() == 1:  # scales and shifts: none may be zero and hide its branch
+                parameter.data.uniform_(0.2, 0.6)
     return module.eval()
 
 

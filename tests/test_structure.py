@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,10 @@ def imports(file: Path) -> Iterator[Import]:
     yield from visit(ast.parse(file.read_text(encoding="utf-8")), False, False)
 
 
-EVERY_IMPORT = [found for file in sorted(PACKAGE.rglob("*.py")) for found in imports(file)]
+@cache
+def every_import() -> list[Import]:
+    """Every import of the package."""
+    return [found for file in sorted(PACKAGE.rglob("*.py")) for found in imports(file)]
 
 
 def test_every_part_has_its_place_on_the_road() -> None:
@@ -121,7 +125,7 @@ def test_imports_point_one_way() -> None:
     rank = {part: i for i, row in enumerate(LAYERS) for part in row}
     wrong = [
         f"{found.where} imports stspec.{found.target}"
-        for found in EVERY_IMPORT
+        for found in every_import()
         if found.target and found.part != "__init__" and found.target != found.part
         if not found.typing and rank[found.target] >= rank[found.part]
     ]
@@ -130,7 +134,7 @@ def test_imports_point_one_way() -> None:
 
 def test_torch_is_imported_where_it_is_needed_alone() -> None:
     wrong = []
-    for found in EVERY_IMPORT:
+    for found in every_import():
         if found.module.partition(".")[0] not in ("torch", "torchinfo") or found.typing:
             continue
         allowed = TORCH + TORCH_WITHIN_FUNCTIONS if found.lazy else TORCH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -68,3 +69,16 @@ ListForm = Annotated[
 Separator = Annotated[
     str | None, typer.Option(help="space, comma, tab or semicolon.", show_default=False)
 ]
+
+
+def refuse_given(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that a command line gives though nothing would heed them.
+
+    Raises:
+        typer.BadParameter: if the user wrote one of these parameters.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            hint = next((text for text in parameter.opts if text[0] == "-"), parameter.metavar)
+            raise typer.BadParameter(why, param_hint=hint)

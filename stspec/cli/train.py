@@ -18,6 +18,7 @@ from stspec.cli.options import (
     SampleKind,
     Separator,
     Template,
+    refuse_given,
 )  # fmt: skip
 from stspec.cli.screen import RIGHT, Column, paint, paragraph, remark, size, table, width, write
 
@@ -136,7 +137,7 @@ def train(
     if target is not None and data is None:
         raise typer.BadParameter("name a list or a folder of videos", param_hint="--data")
     if resume is not None:
-        _refuse_changes(context)
+        refuse_given(context, FIXED, "a run goes on as it was started")
     from stspec.train import run as running
     from stspec.train.recipe import load_recipe, split_overrides
     from stspec.train.signals import LeftEarly
@@ -173,14 +174,6 @@ def train(
 
     if is_first():
         write(_summary(done.folder))
-
-
-def _refuse_changes(context: typer.Context) -> None:
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in FIXED and source is not None and source.name == "COMMANDLINE":
-            message = "a run goes on as it was started"
-            raise typer.BadParameter(message, param_hint=parameter.opts[0])
 
 
 def _summary(folder: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stspec.cli.options import Set
+from stspec.cli.options import Set, refuse_given
 
 if TYPE_CHECKING:
     from stspec.network import Network
@@ -51,7 +52,22 @@ class Kept(StrEnum):
     LAST = "last"
 
 
+HEEDED: Mapping[Action, Collection[str]] = {
+    Action.LIST: ("name", "json"),
+    Action.GET: ("name", "output", "json"),
+    Action.CHECK: ("name", "source", "sets", "importer", "image", "classes", "json"),
+    Action.CONVERT: (
+        "name", "source", "sets", "importer", "to", "like", "image", "output", "json",
+    ),
+    Action.TRANSPLANT: (
+        "name", "source", "sets", "importer", "donor_sets", "policy", "keep", "output", "json",
+    ),
+}  # fmt: skip
+"""What each action takes."""
+
+
 def weights(
+    context: typer.Context,
     action: Annotated[Action, typer.Argument(metavar="ACTION", help="|".join(Action))],
     name: Annotated[
         str | None,
@@ -127,6 +143,13 @@ def weights(
 
     Exit status: 0 done; 1 check: some tensors are not accounted for; 2 error.
     """
+    known = {parameter.name or "" for parameter in context.command.params}
+    strangers = known - {"action", *HEEDED[action]}
+    refuse_given(context, strangers, f"`weights {action.value}` does not take it")
+    if to is None:
+        refuse_given(context, ["like"], "it goes with --to, the code base that it is of")
+    else:
+        refuse_given(context, ["image"], "--to writes whole models")
     if action is Action.LIST:
         _list(name or "", json)
         return

@@ -38,17 +38,22 @@ def fill_tensor(key: str, shape: Sequence[int]) -> NDArray[Any]:
     leaf = key.rpartition(".")[2]
     if leaf == "num_batches_tracked":
         return np.zeros(shape, dtype=np.int64)
-    uniform = _uniform(key, shape)
+    values = _uniform(key, shape)
     if leaf == "running_mean":
-        values = (uniform - 0.5) * 0.2
+        values -= 0.5
+        values *= 0.2
     elif leaf != "running_var" and len(shape) >= 2:
         # The order of the products is part of the definition: it decides the last bit.
-        values = (uniform * 2 - 1) * math.sqrt(3 / math.prod(shape[1:])) * WEIGHT_GAIN
+        values *= 2
+        values -= 1
+        values *= math.sqrt(3 / math.prod(shape[1:]))
+        values *= WEIGHT_GAIN
     elif leaf != "running_var" and "bias" in leaf:
-        values = (uniform - 0.5) * 0.04
+        values -= 0.5
+        values *= 0.04
     else:
-        values = uniform + 0.5
-    return np.asarray(values, dtype=np.float32)
+        values += 0.5
+    return values.astype(np.float32)
 
 
 def fill_input(shape: Sequence[int]) -> NDArray[np.float32]:

@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 
-ELSEWHERE = "name another folder with --run, or see to it that this one can be written"
 _REFUSED = (
     errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS,
     errno.ENAMETOOLONG,
 )  # fmt: skip
-UNTOUCHED = "what was saved before is good: make room and `stspec train --resume` the run"
+GOOD = "what was saved before is good: make room and"
+UNTOUCHED = f"{GOOD} `stspec train --resume` the run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,16 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class Writing:
-    """Turns a failure to write into a diagnosis; what was saved before stays good."""
+    """Turns a failure to write into a diagnosis; what was saved before stays good.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: what is written.
+        option: the option of the command line that names the folder.
+        room: what to do when the disk is full.
+    """
+
+    def __init__(self, path: Path, option: str = "--run", room: str = UNTOUCHED) -> None:
+        self.path, self.option, self.room = path, option, room
 
     def __enter__(self) -> None: ...
 
@@ -131,5 +137,6 @@ class Writing:
         if isinstance(error, OSError):
             why = (error.strerror or str(error)).lower()
             message = f"cannot write {display_path(self.path)}: {why}"
-            help = ELSEWHERE if error.errno in _REFUSED else UNTOUCHED
+            elsewhere = f"name another folder with {self.option}, or see to it that this one can "
+            help = f"{elsewhere}be written" if error.errno in _REFUSED else self.room
             raise SpecError(Diagnostic("unwritable-run", message, help=help)) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.output import write_bytes
-from stspec.runs.log import Writing
+from stspec.runs.log import GOOD, Writing
 from stspec.study.data import make_data
 from stspec.study.plan import DataSet, Plan
 
@@ -37,15 +37,19 @@ def freeze(plan: Plan, store: Path) -> Plan:
         raise SpecError(*errors)
     frozen = replace(plan, data=data)
     for folder, texts in (("specs", plan.specs), ("recipes", plan.recipes)):
-        with Writing(store / folder):
+        with _writing(store / folder):
             (store / folder).mkdir(parents=True, exist_ok=True)
             for digest, text in texts.items():
                 path = store / folder / f"{digest}.yaml"
                 if not path.is_file():
                     write_bytes(path, text.encode())
     path = store / "plans" / f"{plan.name}.json"
-    with Writing(path):
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(frozen.to_json(), ensure_ascii=False, indent=1) + "\n"
         write_bytes(path, text.encode())
     return frozen
+
+
+def _writing(path: Path) -> Writing:
+    return Writing(path, "--store", f"{GOOD} `stspec study run` goes on")

@@ -61,6 +61,27 @@ def test_list(capsys: Read) -> None:
     assert "no weights are named" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (("list", "x3d", "--to", "ibm"), "Invalid value for --to: `weights list` does not take it"),
+        (("list", "x3d", "file.pth"), "`weights list` does not take it"),
+        (("get", "x3d_s_k400", "--like", "a.pth"), "Invalid value for --like: `weights get`"),
+        (("check", "tam", "a.pth", "-o", "b.pth"), "Invalid value for -o: `weights check`"),
+        (("check", "tam", "a.pth", "--policy", "average"), "Invalid value for --policy"),
+        (("convert", "tam", "a.pth", "--classes", "replace"), "Invalid value for --classes"),
+        (("convert", "tam", "a.pth", "--like", "b.pth"), "it goes with --to"),
+        (("convert", "tam", "a.pth", "--to", "ibm", "--image"), "--to writes whole models"),
+        (("transplant", "tam", "a.pth", "--to", "ibm"), "`weights transplant` does not take it"),
+    ],
+)
+def test_what_an_action_does_not_heed_is_refused(
+    arguments: tuple[str, ...], told: str, capsys: Read
+) -> None:
+    assert run(*arguments) == 2
+    assert told in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
 def test_check_accounts_for_every_key(place: Path, capsys: Read) -> None:
     assert run("check", place / "tam.yaml", place / "ibm.pth") == 0
     told = capsys.readouterr().out

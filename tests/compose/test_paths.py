@@ -11,6 +11,10 @@ HERE = Span("here.py", 1, 1, 1, 9)
 TREE = read_text("a: {b: 1, c: [1, {d: 2}]}\ne: text\n", "tree")
 
 
+def plain() -> dict[str, Any]:
+    return {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": "text"}
+
+
 def change(*overrides: str | tuple[str, Any]) -> object:
     tree = TREE
     changes, errors = parse_overrides(overrides, HERE)
@@ -30,8 +34,8 @@ def change(*overrides: str | tuple[str, Any]) -> object:
         ("a.c=[3, 4]", {"a": {"b": 1, "c": [3, 4]}, "e": "text"}),
         ("a.c.0=9", {"a": {"b": 1, "c": [9, {"d": 2}]}, "e": "text"}),
         ("a.c.1.d=9", {"a": {"b": 1, "c": [1, {"d": 9}]}, "e": "text"}),
-        ("new.deep.key=x", {**to_plain(TREE), "new": {"deep": {"key": "x"}}}),  # type: ignore[dict-item]
-        ("new.deep.key=null", to_plain(TREE)),
+        ("new.deep.key=x", {**plain(), "new": {"deep": {"key": "x"}}}),
+        ("new.deep.key=null", plain()),
         (" a.b = 2 ", {"a": {"b": 2, "c": [1, {"d": 2}]}, "e": "text"}),
         ("e='1=2'", {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": "1=2"}),
         ("e=a=b", {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": "a=b"}),

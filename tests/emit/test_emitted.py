@@ -23,7 +23,8 @@ from stspec.compose import find
 from stspec.diagnostics import SpecError
 from stspec.module import build_module
 from stspec.network import Network, load
-from tests.networks import sized
+from tests.networks import sized, whole
+from tests.noise import quick_noise
 
 SHIPPED = [
     name
@@ -41,7 +42,7 @@ SIDES = {"eco_full": "64"}
 def small(name: str) -> Network:
     """A shipped model on clips that are quick to run; its last maps are larger than 1 x 1."""
     own = [*sized(name, SIDES.get(name, "40")), "classes=5"]
-    given = load(name).facts.input.frames or 1
+    given = whole(name).facts.input.frames or 1
     for frames in (8, 16):
         if frames < given:
             with suppress(SpecError):  # too few for what pools time
@@ -59,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """All shipped models as files."""
     path = tmp_path_factory.mktemp("emitted")
     for name in SHIPPED:
-        (path / f"{name}.py").write_text(load(name).emit().text, encoding="utf-8")
+        (path / f"{name}.py").write_text(whole(name).emit().text, encoding="utf-8")
     yield path
 
 
@@ -106,7 +107,7 @@ def test_mypy_finds_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_imports_torch_alone_and_uses_what_it_defines(name: str) -> None:
-    emitted = load(name).emit()
+    emitted = whole(name).emit()
     tree = ast.parse(emitted.text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -122,7 +123,7 @@ def test_imports_torch_alone_and_uses_what_it_defines(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_attribute_is_used(name: str) -> None:
     """No dead module: what ``__init__`` of a class makes, its ``forward`` calls."""
-    tree = ast.parse(load(name).emit().text)
+    tree = ast.parse(whole(name).emit().text)
     for cls in (n for n in tree.body if isinstance(n, ast.ClassDef)):
         own = [n for n in ast.walk(cls) if isinstance(n, ast.Attribute) and _is_self(n.value)]
         stored = {n.attr for n in own if isinstance(n.ctx, ast.Store)}
@@ -173,8 +174,8 @@ def test_a_file_gives_what_the_built_module_gives(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_torch_can_compile_copy_and_pickle_it_and_halve_its_weights(name: str) -> None:
-    torch.manual_seed(0)
-    model = build_module(small(name)).eval()
+    with quick_noise():
+        model = build_module(small(name)).eval()
     x = clips(small(name))
     with torch.no_grad():
         wanted = model(x)

@@ -28,7 +28,7 @@ from stspec.inference import features
 from stspec.inference.features import BROKEN, INDEX, extract, file_name, read_index
 from stspec.inference.stream import Engine, Seen, Sliding, Stream, Whole, loader, run
 from stspec.inference.windows import Length
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.inference.made import make_video
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -173,8 +173,7 @@ def test_what_sigkill_interrupts_is_continued(tmp_path: Path, workers: int) -> N
     for n in range(1, 24):
         os.link(first, tmp_path / "in" / f"{n:03}.mp4")
     out = tmp_path / "out"
-    process = CONTEXT.Process(target=_slowly, args=(tmp_path / "in", out, workers))
-    process.start()
+    process = start(_slowly, tmp_path / "in", out, workers)
     deadline = time.monotonic() + 60
     while len(read_index(out)) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)

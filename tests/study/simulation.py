@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from stspec.study.store import Store
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.study.standin import expected, planned, weights, work
 
 
@@ -70,9 +70,7 @@ class Simulation:
             "pause": self.pause, "machine": machine, "beat": self.beat, "log": self.log,
             "fails_once": self.fails_once,
         }  # fmt: skip
-        process = CONTEXT.Process(target=work, args=(self.store.root, self.runs), kwargs=given)
-        process.start()
-        return process
+        return start(work, self.store.root, self.runs, **given)
 
     def check(self) -> int:
         """Hold the end to an unbroken study's; return how often runs were begun.

@@ -12,7 +12,7 @@ import yaml
 
 from stspec.cli.main import main
 from stspec.study.store import Store, create_store, open_store
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.train.killing import PLACES, arm
 from tests.train.tiny import spec
 
@@ -49,8 +49,7 @@ def planned(folder: Path) -> Store:
 
 def study_work(store: Store, death: Death | None = None) -> int:
     """Let a process of its own be a worker, which may kill itself; return its exit status."""
-    process = CONTEXT.Process(target=_work, args=(store.root, death))
-    process.start()
+    process = start(_work, store.root, death)
     process.join(120)
     assert process.exitcode is not None, "the worker hangs"
     return process.exitcode

@@ -20,7 +20,7 @@ from stspec.study.lease import Leases, this_process
 from stspec.study.local import executor
 from stspec.study.standing import Watch
 from stspec.study.store import Store, create_store
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.study.slurm_cluster import wait
 from tests.study.standin import StandInLaunch, expected, planned, weights
 
@@ -46,8 +46,7 @@ def launch(root: Path, said: Path) -> None:
 
 def started(store: Store, said: Path) -> ForkServerProcess:
     """Start a launcher, and wait until its workers are at runs."""
-    process = CONTEXT.Process(target=launch, args=(store.root, said))
-    process.start()
+    process = start(launch, store.root, said)
     wait(lambda: len(holders(store)) == 2, "two workers")
     return process
 

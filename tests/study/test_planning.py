@@ -239,6 +239,10 @@ def test_what_is_frozen_needs_no_file_of_the_study(tmp_path: Path) -> None:
     assert (len(train), len(train.classes)) == (few.train, few.classes) == (20, 10)
     assert all(train.path(sample).is_file() for sample in train)
     assert freeze(plan, store) == frozen
+    (store / "plans" / "mine.json").unlink()
+    (store / "plans" / "mine.json").mkdir()
+    with pytest.raises(SpecError, match="another folder with --store"):
+        freeze(plan, store)
 
 
 def test_runs_wait_for_data_that_lie_nowhere(tmp_path: Path) -> None:

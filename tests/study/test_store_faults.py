@@ -23,7 +23,7 @@ from stspec.study.plan import Plan
 from stspec.study.standing import Watch
 from stspec.study.store import Store, create_store
 from stspec.study.worker import Worker
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.small_disk import fill, mounted
 from tests.study.slurm_cluster import wait
 from tests.study.standin import StandIn, expected, planned, weights, work
@@ -45,9 +45,7 @@ def begun(store: Store) -> bool:
 def sleeper(store: Store, told: Path, pause: float) -> ForkServerProcess:
     """Start a worker, as if on another machine."""
     given = {"pause": pause, "machine": 7, "beat": BEAT, "log": told}
-    process = CONTEXT.Process(target=work, args=(store.root, 1), kwargs=given)
-    process.start()
-    return process
+    return start(work, store.root, 1, **given)
 
 
 def test_a_worker_that_slept_beyond_its_lease_overwrites_nothing(tmp_path: Path) -> None:
@@ -93,8 +91,7 @@ def _asleep_at_the_end(root: Path, told: Path) -> None:
 
 def test_a_worker_that_slept_at_the_very_end_overwrites_nothing(tmp_path: Path) -> None:
     store, told = create_store(tmp_path / "store"), tmp_path / "told"
-    process = CONTEXT.Process(target=_asleep_at_the_end, args=(store.root, told))
-    process.start()
+    process = start(_asleep_at_the_end, store.root, told)
     wait(lambda: any(store.root.glob("work/*/*/result.json")), "the result")
     time.sleep(0.2)
     overtake(store, process, told)

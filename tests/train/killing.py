@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import torch._dynamo  # optimisers import it late, which takes longer than all o
 from stspec.runs.checkpoint import latest_checkpoint
 from stspec.runs.log import Log
 from stspec.train.step import Stepper
-from tests.forking import CONTEXT
+from tests.forking import start
 from tests.train.tiny import tiny_train
 
 PLACES: dict[str, tuple[Any, str]] = {
@@ -44,8 +43,7 @@ def run_tiny(
         signal_number: what the process sends itself then.
         options: of `tiny_train`.
     """
-    process = CONTEXT.Process(target=_main, args=(run, die, signal_number, options))
-    process.start()
+    process = start(_main, run, die, signal_number, options)
     process.join(120)
     assert process.exitcode is not None, "the process hangs"
     return process.exitcode
@@ -55,8 +53,6 @@ def _main(
     run: Path, die: tuple[str, int, bool] | None, number: signal.Signals, options: dict[str, Any]
 ) -> None:
     torch.set_num_threads(1)
-    # Else readers come from a fork server of their own, and outlive the run that is killed.
-    multiprocessing.set_start_method("fork", force=True)
     if die is not None:
         place, count, after = die
         arm(*PLACES[place], count, after, number)
@@ -70,13 +66,9 @@ def run_ranks(size: int, target: Callable[..., Any], *given: Any) -> list[int]:
         port = free.getsockname()[1]
     about = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
-        CONTEXT.Process(
-            target=_as_rank, args=({**about, "RANK": str(r), "LOCAL_RANK": str(r)}, target, given)
-        )
+        start(_as_rank, {**about, "RANK": str(r), "LOCAL_RANK": str(r)}, target, given)
         for r in range(size)
     ]
-    for process in processes:
-        process.start()
     for process in processes:
         process.join(120)
     return [-1 if process.exitcode is None else process.exitcode for process in processes]

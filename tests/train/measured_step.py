@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -30,8 +29,8 @@ M_MMAP_THRESHOLD = -3
 """Of mallopt(3)."""
 
 
-def measure(asked: dict[str, Any], answer: Connection) -> None:
-    """Send the bytes; `asked` has a spec's name, what is set of it and of the recipe, and clips."""
+def measure(asked: dict[str, Any], answer: Any) -> None:
+    """Tell the bytes; `asked` has a spec's name, what is set of it and of the recipe, and clips."""
     # What the C library keeps of freed memory, to give it out again, is nobody's.
     assert ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 65536)
     torch.set_num_threads(1)
@@ -52,4 +51,4 @@ def measure(asked: dict[str, Any], answer: Connection) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # forget the height until now
     for step in range(2):
         stage.stepper.step(batch, step, asked=False)
-    answer.send(resident("VmHWM") - before)
+    answer.put(resident("VmHWM") - before)

@@ -22,7 +22,7 @@ from stspec.runs.checkpoint import latest_checkpoint
 from stspec.runs.directory import RunFolder, open_run
 from stspec.train.feed import Batch
 from stspec.train.step import Stepper
-from tests.forking import CONTEXT
+from tests.forking import CONTEXT, ask, start
 from tests.train.killing import result, run_tiny
 from tests.train.tiny import BASE, TinyFeed, spec, tiny_train
 
@@ -162,8 +162,7 @@ def test_a_folder_that_holds_a_run_is_refused(complete: Path) -> None:
 def test_two_runs_in_one_folder(tmp_path: Path, complete: Path) -> None:
     """The second is refused while the first lives, and welcome once it was killed."""
     run = tmp_path / "run"
-    holder = CONTEXT.Process(target=_hold, args=(run, started := CONTEXT.Event()))
-    holder.start()
+    holder = start(_hold, run, started := CONTEXT.Event())
     assert started.wait(60)
     told = said(lambda: tiny_train(run, CHANGES))
     assert "another run is training" in told and f"process {holder.pid}" in told
@@ -182,10 +181,7 @@ def _hold(run: Path, started: Any) -> None:
 
 def test_a_full_disk_leaves_what_was_saved(tmp_path: Path, complete: Path) -> None:
     run = tmp_path / "run"
-    process = CONTEXT.Process(target=_fill, args=(run, told := CONTEXT.SimpleQueue()))
-    process.start()
-    text = told.get()
-    process.join()
+    text = ask(_fill, run)
     assert "cannot write" in text and "file too large" in text and "--resume" in text
     assert saved(run) == ["step-00000000.json", "step-00000000.safetensors",
                           "step-00000002.json", "step-00000002.safetensors"]  # fmt: skip

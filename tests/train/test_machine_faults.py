@@ -21,7 +21,7 @@ from stspec.data.motions import make_motions
 from stspec.diagnostics import SpecError
 from stspec.train.feed import Batch
 from stspec.train.step import Stepper
-from tests.forking import CONTEXT
+from tests.forking import ask
 from tests.small_disk import fill, mounted
 from tests.train.killing import result, run_tiny
 from tests.train.tiny import spec, tiny_train
@@ -70,19 +70,12 @@ def test_a_reader_that_is_killed_ends_the_run_which_can_go_on(data: Path, tmp_pa
         "videos": {"data": data, "workers": 0, "persistent": False},
         "save_steps": 1,
     }
-    process = CONTEXT.Process(target=_killing, args=(tmp_path / "run", data, q := _queue()))
-    process.start()
-    told = q.get()
-    process.join()
+    told = ask(_killing, tmp_path / "run", data)
     assert "a process that reads videos" in told, told
     assert "--workers" in told and "--resume" in told
     assert run_tiny(tmp_path / "run", changes=CHANGES, **options) == 0
     assert run_tiny(tmp_path / "unbroken", changes=CHANGES, **options) == 0
     assert result(tmp_path / "run") == result(tmp_path / "unbroken")
-
-
-def _queue() -> Any:
-    return CONTEXT.SimpleQueue()
 
 
 def test_a_disk_that_is_full_at_any_moment(

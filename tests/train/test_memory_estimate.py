@@ -9,7 +9,7 @@ import pytest
 from stspec.network import load
 from stspec.train.effort import estimate
 from stspec.train.recipe import load_recipe
-from tests.forking import CONTEXT
+from tests.forking import ask
 from tests.train.measured_step import measure
 
 SMALL = ["clip.size=112"]
@@ -27,12 +27,7 @@ SMALL = ["clip.size=112"]
 def test_a_step_takes_what_is_told(spec: str, frames: int, clips: int, recipe: list[str]) -> None:
     changes = [*SMALL, f"clip.frames={frames}"]
     asked = {"spec": spec, "set": changes, "recipe": recipe, "clips": clips}
-    receiver, sender = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=measure, args=(asked, sender))
-    process.start()
-    sender.close()
-    measured = receiver.recv()
-    process.join()
+    measured = ask(measure, asked)
     told = estimate(load(spec, changes), load_recipe("study2021", recipe), clips)
     assert 1 / 1.6 < told / measured < 1.6, f"{told / 2**20:.0f} of {measured / 2**20:.0f} MiB"
 
