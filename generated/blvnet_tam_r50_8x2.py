@@ -7,7 +7,7 @@ Paper: Chen et al., Big-Little Net, ICLR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'blvnet_tam_r50_8x2'.
-math 8549db841c2598f9, weights d11bfd6309ba8e03.
+math f562ae5f992c843b, weights d11bfd6309ba8e03.
 """
 
 # mypy: allow-untyped-calls
@@ -49,6 +49,20 @@ class DepthwiseTemporalConv(torch.autograd.Function):
         return grad_x, torch.stack(grad_taps, 1).view_as(weight)
 
 
+def is_traced() -> bool:
+    """Tell whether torch.jit.trace records what runs, which cannot save an autograd.Function."""
+    return not torch.compiler.is_compiling() and torch._C._is_tracing()
+
+
+def blend(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
+    if is_traced():
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+    out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
+    return out
+
+
 class TemporalAggregation(nn.Module):
     """Depth-wise blend of an odd number of frames: relu(sum_i w_i * x[t + i - kernel // 2])."""
 
@@ -61,7 +75,7 @@ class TemporalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
-        out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
+        out = F.relu(blend(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 

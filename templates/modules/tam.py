@@ -62,6 +62,28 @@ class Maximum(torch.autograd.Function):
         return grad - grad_second, grad_second
 
 
+def is_traced() -> bool:
+    """Tell whether torch.jit.trace records what runs, which cannot save an autograd.Function."""
+    return not torch.compiler.is_compiling() and torch._C._is_tracing()
+
+
+def blend(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
+    if is_traced():
+        channels, _, taps, _, _ = weight.shape
+        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+    out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
+    return out
+
+
+def maximum(first: Tensor, second: Tensor) -> Tensor:
+    """Return the elementwise maximum of two tensors of one shape."""
+    if is_traced():
+        return torch.maximum(first, second)
+    out: Tensor = Maximum.apply(first, second)
+    return out
+
+
 class TemporalAggregation(nn.Module):
     """Depth-wise blend of an odd number of frames: relu(sum_i w_i * x[t + i - kernel // 2])."""
 
@@ -74,7 +96,7 @@ class TemporalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
-        out = F.relu(DepthwiseTemporalConv.apply(clip, self.weight), inplace=True)
+        out = F.relu(blend(clip, self.weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
@@ -91,7 +113,7 @@ class EvenTemporalAggregation(nn.Module):
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
         weight = F.pad(self.weight, (0, 0, 0, 0, 0, 1))  # a last tap of zero makes it odd
-        out = F.relu(DepthwiseTemporalConv.apply(clip, weight), inplace=True)
+        out = F.relu(blend(clip, weight), inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
@@ -107,8 +129,8 @@ class DenseTemporalAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
-        blend = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
-        out = F.relu(blend, inplace=True)
+        blended = F.conv3d(clip, self.weight, padding=(self.weight.shape[2] // 2, 0, 0))
+        out = F.relu(blended, inplace=True)
         return out.transpose(1, 2).flatten(0, 1)
 
 
@@ -149,7 +171,7 @@ class MaxTemporalAggregation(nn.Module):
             for i, tap in enumerate(taps):
                 source = t + i - len(taps) // 2
                 if 0 <= source < self.frames:
-                    out = Maximum.apply(out, frames[source] * tap)
+                    out = maximum(out, frames[source] * tap)
             outs.append(out)
         return torch.stack(outs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
 
@@ -175,7 +197,7 @@ class DenseMaxTemporalAggregation(nn.Module):
             for i in range(len(taps)):
                 source = t + i - len(taps) // 2
                 if 0 <= source < self.frames:
-                    out = Maximum.apply(out, frames[source][i])
+                    out = maximum(out, frames[source][i])
             outs.append(out)
         return torch.stack(outs, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
 
@@ -202,7 +224,7 @@ class TemporalConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) -> (N*T, C, H, W); frames outside the clip are zeros."""
         clip = torch.unflatten(x, 0, (-1, self.frames)).transpose(1, 2)
-        out: Tensor = DepthwiseTemporalConv.apply(clip, self.weight)
+        out = blend(clip, self.weight)
         return out.transpose(1, 2).flatten(0, 1)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from stspec.cli.shipped import shipped
 from stspec.compose import find
@@ -25,6 +26,7 @@ from stspec.module import build_module
 from stspec.network import Network, load
 from tests.networks import sized, whole
 from tests.noise import quick_noise
+from tests.templates.checks import reloaded_trace
 
 SHIPPED = [
     name
@@ -200,7 +202,7 @@ def _let_norms_see(model: nn.Module, x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_export_has_a_dynamic_batch_and_trace_agrees(name: str) -> None:
+def test_export_has_a_dynamic_batch(name: str) -> None:
     network = load(name, ["clip.size=40", "classes=5", "backbone=resnet18", "clip.frames=4"])
     model = build_module(network).eval()
     x = clips(network)
@@ -209,8 +211,19 @@ def test_export_has_a_dynamic_batch_and_trace_agrees(name: str) -> None:
         exported = torch.export.export(model, (x,), dynamic_shapes=({0: batch},)).module()
         more = clips(network, 3)
         torch.testing.assert_close(exported(more), model(more), rtol=1e-4, atol=1e-4)
-        traced = torch.jit.trace(model, x)
-        torch.testing.assert_close(traced(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "x3d_xs", "ip_csn_50"])
+def test_a_trace_of_one_clip_takes_several_and_is_counted(name: str) -> None:
+    network = small(name)
+    with quick_noise():
+        model = build_module(network).eval()
+    traced = reloaded_trace(model, (clips(network, 1),))
+    with torch.no_grad():
+        torch.testing.assert_close(traced(clips(network)), model(clips(network)))
+        with FlopCounterMode(display=False) as counter:
+            model(clips(network, 1))
+    assert counter.get_total_flops() == 2 * sum(network.facts.macs().values())
 
 
 @pytest.mark.parametrize("name", FAMILIES)

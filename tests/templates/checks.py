@@ -1,6 +1,7 @@
 """What every temporal module must stand: compilers, exporters, copies, layouts and dtypes."""
 
 import copy
+import io
 import pickle
 import warnings
 from collections.abc import Callable
@@ -69,16 +70,24 @@ def assert_portable(module: nn.Module, inputs: list[Tensor], frames: int) -> Non
     shapes = tuple({0: frames * batch} for _ in inputs)
     shaped = torch.export.export(module.eval(), tuple(inputs), dynamic_shapes=shapes, strict=False)
     with torch.no_grad():
-        with warnings.catch_warnings():  # torch.jit is deprecated, and in use
-            warnings.simplefilter("ignore", DeprecationWarning)
-            traced = torch.jit.trace(module, tuple(inputs))
         for other in (
             shaped.module(),
-            traced,
+            reloaded_trace(module, tuple(inputs)),
             copy.deepcopy(module),
             pickle.loads(pickle.dumps(module)),
         ):
             torch.testing.assert_close(other(*longer), module(*longer))
+
+
+def reloaded_trace(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+    """Return what torch.jit.trace records, gradients enabled, after a way through a file."""
+    file = io.BytesIO()
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is deprecated, and in use
+        torch.jit.save(torch.jit.trace(module, inputs), file)
+        file.seek(0)
+        traced: nn.Module = torch.jit.load(file)
+    return traced
 
 
 def assert_low_precision(module: nn.Module, inputs: list[Tensor], atol: float) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from templates.modules.single_clip import Conv3d
 
@@ -71,3 +72,20 @@ def test_export_leaves_the_batch_dynamic() -> None:
     with torch.no_grad():
         for count in (1, 3):
             torch.testing.assert_close(exported(clips(count)), theirs(clips(count)))
+
+
+def test_counters_find_a_convolution() -> None:
+    ours, _ = pair(OPTIONS[1])
+    for batch in (1, 2):
+        with FlopCounterMode(display=False) as counter:
+            ours(clips(batch))
+        assert counter.get_total_flops() == 2 * batch * 6 * 8 * 27 * 4 * 9 * 7
+
+
+def test_a_trace_of_one_clip_takes_whatever_the_module_takes() -> None:
+    ours, theirs = pair(OPTIONS[1])
+    with torch.no_grad():
+        traced = torch.jit.trace(ours, clips())
+        assert "aten::_convolution" in str(traced.graph)
+        assert torch.equal(traced(clips(3)), theirs(clips(3)))
+        assert torch.equal(traced.double()(clips().double()), theirs.double()(clips().double()))
