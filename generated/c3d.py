@@ -6,7 +6,7 @@ Paper: Tran et al., Learning Spatiotemporal Features with 3D Convolutional Netwo
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'c3d'.
-math 77444fa199041d45, weights 485625a56f0ee10d.
+math 61a4c60a00b7ec4a, weights 485625a56f0ee10d.
 """
 
 import torch
@@ -19,7 +19,8 @@ def is_single(clip: Tensor) -> bool:
 
     Not while operators are traced or counted: who does so knows PyTorch's own convolution.
     """
-    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+    is_counted = torch._C._len_torch_dispatch_stack() > 0
+    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
         return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn3d'.
-math 6e04084b218aa324, weights 6442017f88f9dfa8.
+math 6f911d75904a1a9b, weights 6442017f88f9dfa8.
 """
 
 import torch
@@ -27,7 +27,8 @@ def is_single(clip: Tensor) -> bool:
 
     Not while operators are traced or counted: who does so knows PyTorch's own convolution.
     """
-    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+    is_counted = torch._C._len_torch_dispatch_stack() > 0
+    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
         return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn

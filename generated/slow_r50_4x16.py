@@ -20,7 +20,8 @@ def is_single(clip: Tensor) -> bool:
 
     Not while operators are traced or counted: who does so knows PyTorch's own convolution.
     """
-    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+    is_counted = torch._C._len_torch_dispatch_stack() > 0
+    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
         return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn

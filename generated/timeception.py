@@ -112,8 +112,10 @@ class DepthwiseConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T', H', W')."""
-        is_traced = not torch.compiler.is_compiling() and torch._C._is_tracing()
-        if input.device.type != "cpu" or not torch.is_grad_enabled() or is_traced:
+        is_eager = not torch.compiler.is_compiling()
+        if is_eager and (isinstance(input, torch.fx.Proxy) or torch._C._is_tracing()):
+            return super().forward(input)  # traces know no autograd.Function
+        if input.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(input)
         out: Tensor = DepthwiseConvolution.apply(
             input, self.weight, self.bias, self.stride, self.padding

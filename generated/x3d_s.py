@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_s'.
-math 87367a7fcaaf5adc, weights f410c1076f54e2b1.
+math 01d0c8c0acd281c5, weights f410c1076f54e2b1.
 """
 
 # mypy: allow-untyped-calls
@@ -20,7 +20,8 @@ def is_single(clip: Tensor) -> bool:
 
     Not while operators are traced or counted: who does so knows PyTorch's own convolution.
     """
-    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0:
+    is_counted = torch._C._len_torch_dispatch_stack() > 0
+    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
         return False
     is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
@@ -136,8 +137,10 @@ class DepthwiseConv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T', H', W')."""
-        is_traced = not torch.compiler.is_compiling() and torch._C._is_tracing()
-        if input.device.type != "cpu" or not torch.is_grad_enabled() or is_traced:
+        is_eager = not torch.compiler.is_compiling()
+        if is_eager and (isinstance(input, torch.fx.Proxy) or torch._C._is_tracing()):
+            return super().forward(input)  # traces know no autograd.Function
+        if input.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(input)
         out: Tensor = DepthwiseConvolution.apply(
             input, self.weight, self.bias, self.stride, self.padding

@@ -122,3 +122,11 @@ def test_its_macs_are_counted() -> None:
     with FlopCounterMode(display=False) as counter:
         out = conv(x)
     assert counter.get_total_flops() == 2 * out.numel() * 27
+
+
+def test_a_symbolic_trace_is_of_torchs_own() -> None:
+    x = checks.frames_like(2, CHANNELS, *STRIDED.size)
+    conv = module(STRIDED)
+    traced = torch.fx.symbolic_trace(conv)
+    assert F.conv3d in {node.target for node in traced.graph.nodes}
+    torch.testing.assert_close(traced(x), conv(x))

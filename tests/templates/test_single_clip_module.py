@@ -89,3 +89,11 @@ def test_a_trace_of_one_clip_takes_whatever_the_module_takes() -> None:
         assert "aten::_convolution" in str(traced.graph)
         assert torch.equal(traced(clips(3)), theirs(clips(3)))
         assert torch.equal(traced.double()(clips().double()), theirs.double()(clips().double()))
+
+
+def test_a_symbolic_trace_takes_whatever_the_module_takes() -> None:
+    ours, theirs = pair(OPTIONS[1])
+    traced = torch.fx.symbolic_trace(ours)
+    with torch.no_grad():
+        assert torch.equal(traced(clips(3)), theirs(clips(3)))
+        assert torch.equal(traced.double()(clips().double()), theirs.double()(clips().double()))
