@@ -7,13 +7,19 @@ Paper: Chen et al., Big-Little Net, ICLR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'blvnet_tam_r50_8x2'.
-math f562ae5f992c843b, weights d11bfd6309ba8e03.
+math ed0f4f825de451e0, weights d11bfd6309ba8e03.
 """
 
 # mypy: allow-untyped-calls
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def depthwise(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, b, 1, 1), b odd -> the same; zeros outside the clip."""
+    channels, _, taps, _, _ = weight.shape
+    return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
 
 
 class DepthwiseTemporalConv(torch.autograd.Function):
@@ -28,16 +34,14 @@ class DepthwiseTemporalConv(torch.autograd.Function):
     def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H, W)."""
         ctx.save_for_backward(x, weight)
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(x, weight)
 
     @staticmethod
     def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and weight, differentiable themselves."""
         x, weight = list(ctx.saved_tensors)
         channels, _, taps, _, _ = weight.shape
-        flipped = weight.to(grad.dtype).flip(2)
-        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
         frames = x.unbind(2)
         for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
@@ -57,8 +61,7 @@ def is_traced() -> bool:
 def blend(clip: Tensor, weight: Tensor) -> Tensor:
     """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
     if is_traced():
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(clip, weight)
     out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
     return out
 
@@ -120,7 +123,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class OpenBottleneck(nn.Module):
@@ -139,7 +142,7 @@ class OpenBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        out: Tensor = y + x
+        out: Tensor = y.add_(x)
         return out
 
 
@@ -163,7 +166,7 @@ class DownsampleBottleneck2(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class PooledBottleneck(nn.Module):
@@ -184,7 +187,7 @@ class PooledBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -203,7 +206,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class TAMDownsampleBottleneck(nn.Module):
@@ -230,7 +233,7 @@ class TAMDownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class TAMResidualBottleneck(nn.Module):
@@ -251,7 +254,7 @@ class TAMResidualBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(y)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class BigLittleStem(nn.Module):
@@ -273,7 +276,7 @@ class BigLittleStem(nn.Module):
         big = self.big(y)
         x = torch.unflatten(x, 0, (-1, 16))[:, ::2].flatten(0, 1)
         little = self.little(x)
-        x = F.relu(big + little, inplace=True)
+        x = F.relu(big.add_(little), inplace=True)
         x = F.relu(self.bn(self.conv(x)), inplace=True)
         out: Tensor = x.repeat_interleave(2, 0)
         return out

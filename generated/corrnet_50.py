@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'corrnet_50'.
-math 3eb9ebbfb6ed9172, weights e41de6524c6ac616.
+math df12e896b6950132, weights e41de6524c6ac616.
 """
 
 import torch
@@ -82,7 +82,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn2_t(self.conv2_t(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class SeparableBottleneck(nn.Module):
@@ -104,7 +104,7 @@ class SeparableBottleneck(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = F.relu(self.bn2_t(self.conv2_t(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class CorrelationBlock(nn.Module):
@@ -145,7 +145,7 @@ class CorrSeparableBottleneck(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = F.relu(self.bn2_t(self.conv2_t(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        x = F.relu(y + x, inplace=True)
+        x = F.relu(y.add_(x), inplace=True)
         out: Tensor = self.corr(x)
         return out
 

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn3d'.
-math 6f911d75904a1a9b, weights 6442017f88f9dfa8.
+math e32cd64701ca42e9, weights 6442017f88f9dfa8.
 """
 
 import torch

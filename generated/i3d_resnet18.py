@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18'.
-math d28d4d9413c16311, weights 8adc8948472b237d.
+math 7cb8ac73526b8c2a, weights 8adc8948472b237d.
 """
 
 import torch
@@ -28,7 +28,7 @@ class Basic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -51,7 +51,7 @@ class DownsampleBasic(nn.Module):
         shortcut = self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.bn2(self.conv2(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class I3DResNet18(nn.Module):

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18_tp'.
-math 3c841a13d0003681, weights 8adc8948472b237d.
+math 932602c0cefeb0e5, weights 8adc8948472b237d.
 """
 
 import torch
@@ -53,7 +53,7 @@ class Basic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -73,7 +73,7 @@ class DownsampleBasic(nn.Module):
         shortcut = self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.bn2(self.conv2(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class I3DResNet18Tp(nn.Module):

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'max_resnet50'.
-math 0e60e7911b94fb14, weights 984402b294eadd4f.
+math f2281067e050e765, weights 984402b294eadd4f.
 """
 
 import torch
@@ -62,7 +62,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.max(x)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -83,7 +83,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.max(y)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class MaxResNet50(nn.Module):

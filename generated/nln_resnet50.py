@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'nln_resnet50'.
-math b289dcf414ddf079, weights 6e146042c73eede3.
+math 6a702062edef4b36, weights 6e146042c73eede3.
 """
 
 import torch
@@ -65,7 +65,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -84,7 +84,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class NonLocal(nn.Module):
@@ -136,7 +136,7 @@ class NonLocalDownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        x = F.relu(x + shortcut, inplace=True)
+        x = F.relu(x.add_(shortcut), inplace=True)
         out: Tensor = self.nl(x)
         return out
 
@@ -158,7 +158,7 @@ class NonLocalBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        x = F.relu(y + x, inplace=True)
+        x = F.relu(y.add_(x), inplace=True)
         out: Tensor = self.nl(x)
         return out
 

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_131'.
-math 23474d9705fea05f, weights b4e3831c6280e6bf.
+math f50c2d4434ef3664, weights b4e3831c6280e6bf.
 """
 
 import torch
@@ -127,7 +127,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -146,7 +146,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class SeparableDownsampleBottleneck(nn.Module):
@@ -171,7 +171,7 @@ class SeparableDownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.conv2(x)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class SeparableBottleneck(nn.Module):
@@ -189,7 +189,7 @@ class SeparableBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.conv2(y)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class SeparableBottleneck2(nn.Module):
@@ -207,7 +207,7 @@ class SeparableBottleneck2(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.conv2(y)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class SeparableBottleneck3(nn.Module):
@@ -225,7 +225,7 @@ class SeparableBottleneck3(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.conv2(y)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class SeparableDownsampleBottleneck2(nn.Module):
@@ -247,7 +247,7 @@ class SeparableDownsampleBottleneck2(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.conv2(x)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class P3D131(nn.Module):

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_34'.
-math 937626efa90f9305, weights fe1ca64563501b99.
+math 3f4e86086473b243, weights fe1ca64563501b99.
 """
 
 import torch
@@ -67,7 +67,7 @@ class Basic(nn.Module):
         y = F.relu(self.bn1_t(self.conv1_t(y)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn2_t(self.conv2_t(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -114,7 +114,7 @@ class DownsampleBasic(nn.Module):
         x = F.relu(self.bn1_t(self.conv1_t(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn2_t(self.conv2_t(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class R2plus1d34(nn.Module):

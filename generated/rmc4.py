@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math 43cd867e4d6560ba, weights 059755d7baab1578.
+math fc5eb10cd08ca6e6, weights 059755d7baab1578.
 """
 
 import torch
@@ -65,7 +65,7 @@ class Basic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -95,7 +95,7 @@ class DownsampleBasic(nn.Module):
         shortcut = self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.bn2(self.conv2(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class RMC4(nn.Module):

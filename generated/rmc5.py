@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc5'.
-math e635dbcefb0673ea, weights 5cf3ef2fc7051146.
+math e5746f3e044083ad, weights 5cf3ef2fc7051146.
 """
 
 import torch
@@ -40,7 +40,7 @@ class Basic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -70,7 +70,7 @@ class DownsampleBasic(nn.Module):
         shortcut = self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.bn2(self.conv2(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class RMC5(nn.Module):

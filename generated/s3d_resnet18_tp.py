@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18_tp'.
-math 3811acb18109e6e9, weights f187ae6a893d0724.
+math 6fff4571966fdde0, weights f187ae6a893d0724.
 """
 
 import torch
@@ -67,7 +67,7 @@ class Basic(nn.Module):
         y = F.relu(self.bn1_t(self.conv1_t(y)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn2_t(self.conv2_t(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class DownsampleBasic(nn.Module):
@@ -102,7 +102,7 @@ class DownsampleBasic(nn.Module):
         x = F.relu(self.bn1_t(self.conv1_t(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn2_t(self.conv2_t(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class S3DResNet18Tp(nn.Module):

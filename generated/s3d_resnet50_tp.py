@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet50_tp'.
-math 351eb2fe2833a0ff, weights 44c52c2738961b52.
+math be92cb16c6a13512, weights 44c52c2738961b52.
 """
 
 import torch
@@ -78,7 +78,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn2_t(self.conv2_t(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -100,7 +100,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = F.relu(self.bn2_t(self.conv2_t(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class S3DResNet50Tp(nn.Module):

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_torchvision'.
-math 06e16f120d98b17b, weights b369d21b1976fb37.
+math 6b82f35e3097c68f, weights b369d21b1976fb37.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_nln_r50_8x8'.
-math 5f7180a16432dcfb, weights 3b6fdf2ec94dd771.
+math 1ce376cfe3f220ab, weights 3b6fdf2ec94dd771.
 """
 
 import torch
@@ -148,7 +148,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -173,7 +173,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class NonLocal(nn.Module):
@@ -224,7 +224,7 @@ class NonLocalBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        x = F.relu(y + x, inplace=True)
+        x = F.relu(y.add_(x), inplace=True)
         x = self.nl(fold_time(x))
         return unfold_time(x, 8)
 

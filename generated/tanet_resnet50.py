@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tanet_resnet50'.
-math 8c7a174c84ccc9c3, weights 8b24291e6f6f5508.
+math e74547198d59d7db, weights 8b24291e6f6f5508.
 """
 
 import torch
@@ -76,7 +76,7 @@ class DownsampleBottleneck(nn.Module):
         x = self.tam(x)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -97,7 +97,7 @@ class Bottleneck(nn.Module):
         y = self.tam(y)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class TANetResNet50(nn.Module):

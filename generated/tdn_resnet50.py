@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tdn_resnet50'.
-math cbff29d39700bd2c, weights 4599947dfa70157d.
+math 5592bd5e1562f97b, weights 4599947dfa70157d.
 """
 
 # mypy: allow-untyped-calls
@@ -42,6 +42,12 @@ class BothDifferences(nn.Module):
         return both.permute(0, 1, 4, 2, 3).flatten(0, 1)
 
 
+def depthwise(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, b, 1, 1), b odd -> the same; zeros outside the clip."""
+    channels, _, taps, _, _ = weight.shape
+    return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+
 class DepthwiseTemporalConv(torch.autograd.Function):
     """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
 
@@ -54,16 +60,14 @@ class DepthwiseTemporalConv(torch.autograd.Function):
     def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H, W)."""
         ctx.save_for_backward(x, weight)
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(x, weight)
 
     @staticmethod
     def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and weight, differentiable themselves."""
         x, weight = list(ctx.saved_tensors)
         channels, _, taps, _, _ = weight.shape
-        flipped = weight.to(grad.dtype).flip(2)
-        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
         frames = x.unbind(2)
         for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
@@ -83,8 +87,7 @@ def is_traced() -> bool:
 def blend(clip: Tensor, weight: Tensor) -> Tensor:
     """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
     if is_traced():
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(clip, weight)
     out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
     return out
 
@@ -133,7 +136,7 @@ class DownsampleBottleneck(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -152,7 +155,7 @@ class Bottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class MotionExcitation(nn.Module):
@@ -212,7 +215,7 @@ class MotionShiftDownsampleBottleneck(nn.Module):
         x = self.shift(x)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class MotionShiftBottleneck(nn.Module):
@@ -235,7 +238,7 @@ class MotionShiftBottleneck(nn.Module):
         y = self.shift(y)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class TDNResNet50(nn.Module):

@@ -7,7 +7,7 @@ Paper: Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tea_res2net50'.
-math d67f718d32f2c15b, weights 8ca3291cd238ef0b.
+math 6c610ff53ace34ed, weights 8ca3291cd238ef0b.
 """
 
 # mypy: allow-untyped-calls
@@ -35,6 +35,12 @@ class ForwardDifference(nn.Module):
         return forward_difference(moved, x).permute(0, 1, 4, 2, 3).flatten(0, 1)
 
 
+def depthwise(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, b, 1, 1), b odd -> the same; zeros outside the clip."""
+    channels, _, taps, _, _ = weight.shape
+    return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+
 class DepthwiseTemporalConv(torch.autograd.Function):
     """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
 
@@ -47,16 +53,14 @@ class DepthwiseTemporalConv(torch.autograd.Function):
     def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H, W)."""
         ctx.save_for_backward(x, weight)
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(x, weight)
 
     @staticmethod
     def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and weight, differentiable themselves."""
         x, weight = list(ctx.saved_tensors)
         channels, _, taps, _, _ = weight.shape
-        flipped = weight.to(grad.dtype).flip(2)
-        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
         frames = x.unbind(2)
         for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
@@ -76,8 +80,7 @@ def is_traced() -> bool:
 def blend(clip: Tensor, weight: Tensor) -> Tensor:
     """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
     if is_traced():
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(clip, weight)
     out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
     return out
 
@@ -182,7 +185,7 @@ class DownsampleMultiscaleBottleneck(nn.Module):
         pool = self.pool(x)
         x = torch.cat([conv2_0, conv2_1, conv2_2, pool], dim=1)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class MultiscaleBottleneck(nn.Module):
@@ -224,7 +227,7 @@ class MultiscaleBottleneck(nn.Module):
         shift = self.shift(y)
         y = torch.cat([conv2_0, conv2_1, conv2_2, shift], dim=1)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class TEARes2Net50(nn.Module):

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'teinet_resnet50'.
-math 0974b4f32d9a005f, weights 10336c7fd9aedf6a.
+math 8492faf3928994e3, weights 10336c7fd9aedf6a.
 """
 
 # mypy: allow-untyped-calls
@@ -34,6 +34,12 @@ class MotionEnhancement(nn.Module):
         return x * gate.flatten(0, 1)[:, :, None, None]
 
 
+def depthwise(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, b, 1, 1), b odd -> the same; zeros outside the clip."""
+    channels, _, taps, _, _ = weight.shape
+    return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+
 class DepthwiseTemporalConv(torch.autograd.Function):
     """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
 
@@ -46,16 +52,14 @@ class DepthwiseTemporalConv(torch.autograd.Function):
     def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H, W)."""
         ctx.save_for_backward(x, weight)
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(x, weight)
 
     @staticmethod
     def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and weight, differentiable themselves."""
         x, weight = list(ctx.saved_tensors)
         channels, _, taps, _, _ = weight.shape
-        flipped = weight.to(grad.dtype).flip(2)
-        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
         frames = x.unbind(2)
         for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
@@ -75,8 +79,7 @@ def is_traced() -> bool:
 def blend(clip: Tensor, weight: Tensor) -> Tensor:
     """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
     if is_traced():
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(clip, weight)
     out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
     return out
 
@@ -132,7 +135,7 @@ class DownsampleBottleneck(nn.Module):
         x = self.interaction(x)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -155,7 +158,7 @@ class Bottleneck(nn.Module):
         y = self.interaction(y)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class TEINetResNet50(nn.Module):

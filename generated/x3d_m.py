@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_m'.
-math bf33066dad90d107, weights f410c1076f54e2b1.
+math e440ca7f218a7988, weights f410c1076f54e2b1.
 """
 
 # mypy: allow-untyped-calls
@@ -203,7 +203,7 @@ class DownsampleInvertedBottleneck(nn.Module):
         x = self.bn2(self.conv2(x))
         x = F.silu(self.se(x), inplace=True)
         x = self.bn3(self.conv3(x))
-        return F.relu(x + shortcut, inplace=True)
+        return F.relu(x.add_(shortcut), inplace=True)
 
 
 class InvertedBottleneck(nn.Module):
@@ -224,7 +224,7 @@ class InvertedBottleneck(nn.Module):
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.silu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class SEInvertedBottleneck(nn.Module):
@@ -247,7 +247,7 @@ class SEInvertedBottleneck(nn.Module):
         y = self.bn2(self.conv2(y))
         y = F.silu(self.se(y), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y.add_(x), inplace=True)
 
 
 class ConvUnit(nn.Module):

@@ -11,6 +11,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 # The server is each process's only one, so what a second caller asks it to import comes too late.
 CONTEXT.set_forkserver_preload(["tests.train.killing", "tests.train.warm", "tests.study.standin"])
 
+SECONDS = 120
+"""How long an answer may take."""
+
 
 def start(target: Callable[..., object], *given: Any, **named: Any) -> ForkServerProcess:
     """Call a function in a process of its own, which forks as one does that a user starts."""
@@ -29,6 +32,10 @@ def ask(target: Callable[..., object], *given: Any) -> Any:
     """Return what a function puts into a queue, its last argument, in a process of its own."""
     queue = CONTEXT.SimpleQueue()
     process = start(target, *given, queue)
-    process.join(120)
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise AssertionError(f"it hung for {SECONDS} seconds, and was killed")
     assert not queue.empty(), f"it ended with {process.exitcode}, without a word"
     return queue.get()

@@ -10,7 +10,8 @@ from itertools import chain
 from stspec.graph import Graph, Node
 from stspec.ops.activation import Activation
 from stspec.ops.base import Layer, Layout, Op, Shape, Site
-from stspec.ops.join import Concat
+from stspec.ops.join import Add, Concat
+from stspec.ops.norm import BatchNorm
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
 
@@ -174,13 +175,16 @@ class Forward:
         return Site(fact.inputs, fact.output, layout, self._may_overwrite(node))
 
     def _may_overwrite(self, node: Node) -> bool:
-        """Tell whether an activation may write over what it reads."""
-        if not isinstance(node.body, Activation):
+        """Tell whether an activation, or a sum, may write over what it reads first."""
+        if not isinstance(node.body, Activation | Add):
             return False
         source = node.inputs[0]
         if source in self.graph.inputs or self.uses[source] > 1:
             return False
-        return keeps_memory(self.graph.node(source))
+        given_by = origin(self.graph.node(source))
+        if isinstance(node.body, Add):  # at the end of a branch, over what its norm gives
+            return isinstance(given_by, BatchNorm)
+        return given_by is not None and given_by.keeps_memory
 
     def _inlined(self, index: int, node: Node) -> bool:
         """Tell whether the next statement writes this value around or within itself."""
@@ -220,12 +224,12 @@ def _follows(node: Node) -> bool:
     return isinstance(node.body, Op) and node.body.follows
 
 
-def keeps_memory(node: Node) -> bool:
-    """Tell whether a node's result is needed by nobody else, its own backward included."""
+def origin(node: Node) -> Op | None:
+    """Return the operator that computes a node's result, None where it is what was read."""
     if isinstance(node.body, Graph):
         graph = node.body
-        return graph.output not in graph.inputs and keeps_memory(graph.node(graph.output))
-    return node.body.keeps_memory
+        return None if graph.output in graph.inputs else origin(graph.node(graph.output))
+    return node.body
 
 
 def _shape(shape: Shape, layout: Layout) -> str:

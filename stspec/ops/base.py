@@ -197,7 +197,8 @@ class Op(BaseModel):
     channel_fields: ClassVar[tuple[str, ...]] = ("width",)
     """Fields that count channels, which a backbone's width factor scales."""
     keeps_memory: ClassVar[bool] = True
-    """Whether its result may be overwritten by an activation that follows."""
+    """Whether an activation that follows may overwrite its result, which is new memory that its own
+    backward pass does not read."""
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the number of channels that come out, given those that go in."""

@@ -18,6 +18,7 @@ class Flatten(Op):
     """
 
     kind: ClassVar[str] = "flatten"
+    keeps_memory: ClassVar[bool] = False
 
     time: bool = Field(default=False, description="frames too, in the order C, T, H, W")
 

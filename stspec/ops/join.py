@@ -23,8 +23,8 @@ class Add(Op):
         return inputs[0]
 
     def function(self, site: Site) -> str:
-        """Return a sum."""
-        return "{0} + {1}"
+        """Return a sum, in place where nothing else reads its first term."""
+        return "{0}.add_({1})" if site.inplace else "{0} + {1}"
 
 
 class Concat(Op):

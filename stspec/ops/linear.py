@@ -53,6 +53,7 @@ class Dropout(Op):
     """Dropout of features (Srivastava et al., 2014)."""
 
     kind: ClassVar[str] = "dropout"
+    keeps_memory: ClassVar[bool] = False  # in evaluation it gives what it reads
 
     p: float = Field(default=0.5, ge=0, lt=1, description="share of features that are zeroed")
 

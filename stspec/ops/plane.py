@@ -17,6 +17,7 @@ class FeaturePlane(Op):
 
     kind: ClassVar[str] = "feature_plane"
     layout: ClassVar[Layout | None] = "clip"
+    keeps_memory: ClassVar[bool] = False
 
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the one channel."""

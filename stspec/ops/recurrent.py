@@ -103,6 +103,7 @@ class LastState(Op):
 
     kind: ClassVar[str] = "last_state"
     layout: ClassVar[Layout | None] = "clip"
+    keeps_memory: ClassVar[bool] = False
 
     bidirectional: bool = Field(
         default=False, description="the second half ends at the first frame, and comes first"

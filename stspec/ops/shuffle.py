@@ -17,6 +17,7 @@ class ChannelShuffle(Op):
     """
 
     kind: ClassVar[str] = "channel_shuffle"
+    keeps_memory: ClassVar[bool] = False
 
     groups: int = Field(ge=1, description="groups of a part")
     parts: int = Field(default=1, ge=1, description="parts that are shuffled by themselves")

@@ -111,6 +111,7 @@ class ClassToken(Op):
 
     kind: ClassVar[str] = "class_token"
     layout: ClassVar[Layout | None] = "clip"
+    keeps_memory: ClassVar[bool] = False
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return channels alone."""

@@ -68,6 +68,7 @@ class Positions(Op):
 
     kind: ClassVar[str] = "positions"
     layout: ClassVar[Layout | None] = "clip"
+    keeps_memory: ClassVar[bool] = False
 
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return features of as many positions as the map has."""

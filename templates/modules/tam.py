@@ -8,6 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def depthwise(clip: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, b, 1, 1), b odd -> the same; zeros outside the clip."""
+    channels, _, taps, _, _ = weight.shape
+    return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+
+
 class DepthwiseTemporalConv(torch.autograd.Function):
     """Depth-wise convolution over an odd number of frames, with gradients as cheap as itself.
 
@@ -20,16 +26,14 @@ class DepthwiseTemporalConv(torch.autograd.Function):
     def forward(ctx: torch.autograd.Function, x: Tensor, weight: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H, W)."""
         ctx.save_for_backward(x, weight)
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(x, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(x, weight)
 
     @staticmethod
     def backward(ctx: torch.autograd.Function, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of x and weight, differentiable themselves."""
         x, weight = list(ctx.saved_tensors)
         channels, _, taps, _, _ = weight.shape
-        flipped = weight.to(grad.dtype).flip(2)
-        grad_x = F.conv3d(grad, flipped, padding=(taps // 2, 0, 0), groups=channels)
+        grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         grad_taps = [weight.new_zeros(channels) for _ in range(taps)]
         frames = x.unbind(2)
         for t, grad_frame in enumerate(grad.unbind(2)):  # frame by frame: products stay in cache
@@ -70,8 +74,7 @@ def is_traced() -> bool:
 def blend(clip: Tensor, weight: Tensor) -> Tensor:
     """(N, C, T, H, W) -> the same: each channel convolved over frames by its taps of weight."""
     if is_traced():
-        channels, _, taps, _, _ = weight.shape
-        return F.conv3d(clip, weight, padding=(taps // 2, 0, 0), groups=channels)
+        return depthwise(clip, weight)
     out: Tensor = DepthwiseTemporalConv.apply(clip, weight)
     return out
 

@@ -239,10 +239,14 @@ def test_what_is_frozen_needs_no_file_of_the_study(tmp_path: Path) -> None:
     assert (len(train), len(train.classes)) == (few.train, few.classes) == (20, 10)
     assert all(train.path(sample).is_file() for sample in train)
     assert freeze(plan, store) == frozen
-    (store / "plans" / "mine.json").unlink()
-    (store / "plans" / "mine.json").mkdir()
+
+
+def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    motions = {"train": 12, "val": 12, "frames": 4, "size": 16}
+    plan = make_plan(load_study(written(tmp_path, data={"clips": {"motions": motions}})))
+    (tmp_path / "store" / "plans" / "mine.json").mkdir(parents=True)
     with pytest.raises(SpecError, match="another folder with --store"):
-        freeze(plan, store)
+        freeze(plan, tmp_path / "store")
 
 
 def test_runs_wait_for_data_that_lie_nowhere(tmp_path: Path) -> None:
