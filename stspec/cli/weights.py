@@ -278,10 +278,14 @@ def _convert(
     network: Network, path: Path, importer: str | None, to: str | None, like: Path | None,
     image: bool, output: Path, json: bool,
 ) -> None:  # fmt: skip
-    from stspec.module.convert import read_into, to_ours, to_theirs
+    from stspec.cli.screen import remark
+    from stspec.module.convert import read_into, to_ours, to_theirs, untold
 
     if to is not None:
         _tell(to_theirs(network, path, to, output, like, importer).report, json)
+        missing = ", ".join(f"{count} {kind}" for kind, count in untold(network).items())
+        if missing:
+            remark(f"no file of weights tells these, which the network there must have: {missing}")
         return
     imported, found = read_into(network, path, importer, image=image)
     to_ours(network, imported, found, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.graph.model import Graph, leaves
 from stspec.module.weights import graft_of, imported_into
 from stspec.network import Network
-from stspec.ops.base import Op
+from stspec.ops.base import Op, Reach
 from stspec.output import write_bytes
 from stspec.weights.arrays import Array
 from stspec.weights.checkpoint import Checkpoint, read_checkpoint, write_safetensors
@@ -125,6 +126,15 @@ def model_of(network: Network) -> Model:
     """Return what the way back to a code base is told by."""
     ops = {body.kind for _, node in leaves(network.graph) if isinstance(body := node.body, Op)}
     return Model(network.state, frozenset(ops), frozenset(_layers(network.graph)))
+
+
+def untold(network: Network) -> dict[str, int]:
+    """Count the operators that reach over frames without weights, by kind: no file tells them."""
+    found: Counter[str] = Counter()
+    for path, node in leaves(network.graph):
+        if node.body.window().time != Reach() and not network.facts[path].params:
+            found[node.body.kind] += 1
+    return dict(found)
 
 
 def _layers(graph: Graph, path: str = "") -> Iterator[str]:

@@ -137,6 +137,21 @@ def test_a_code_base_without_such_a_model(place: Path, capsys: Read, to: str, to
     assert not (place / "x.pth").exists()
 
 
+def test_what_weights_cannot_tell_is_refused_or_said(tmp_path: Path, capsys: Read) -> None:
+    ours, theirs = tmp_path / "ours.pth", tmp_path / "theirs.pth"
+    small = ("backbone=resnet18", "classes=5")
+    torch.save(build_module(load("tsm", small)).state_dict(), ours)
+    convert = ("convert", "tsm", ours, *(word for each in small for word in ("--set", each)))
+    assert run(*convert, "--to", "pyslowfast", "-o", theirs) == 2
+    assert "it has no such model" in " ".join(capsys.readouterr().err.split())
+    assert not theirs.exists()
+    assert run(*convert, "--to", "mit_han_lab", "-o", theirs) == 0
+    told = capsys.readouterr()
+    assert told.err == (
+        "no file of weights tells these, which the network there must have: 8 shift\n"
+    )
+
+
 def test_half_a_model_is_not_converted(place: Path, capsys: Read) -> None:
     state = torch.load(place / "ibm.pth", weights_only=True)["state_dict"]
     torch.save({k: v for k, v in state.items() if "layer4" not in k}, place / "half.pth")
