@@ -132,8 +132,9 @@ def untold(network: Network) -> dict[str, int]:
     """Count the operators that reach over frames without weights, by kind: no file tells them."""
     found: Counter[str] = Counter()
     for path, node in leaves(network.graph):
-        if node.body.window().time != Reach() and not network.facts[path].params:
-            found[node.body.kind] += 1
+        op = node.body
+        if isinstance(op, Op) and op.window().time != Reach() and not network.facts[path].params:
+            found[op.kind] += 1
     return dict(found)
 
 

@@ -5,7 +5,7 @@ Imports torch where a run's spec is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,13 @@ class Versus:
 
 
 def versus(
-    a: str, b: str, source: str | None = None, *, study: str | None = None, draws: int = DRAWS
+    a: str,
+    b: str,
+    source: str | None = None,
+    *,
+    study: str | None = None,
+    draws: int = DRAWS,
+    say: Callable[[str], None] | None = None,
 ) -> Versus:
     """Compare two runs, files of predictions, or choices.
 
@@ -90,6 +96,7 @@ def versus(
         source: a store's folder, or ``published:NAME``.
         study: of the store, if it is to be looked up in that one alone.
         draws: resamples of the intervals.
+        say: is told, in one line, why a result of the source is passed over.
 
     Returns:
         The difference with its interval, tests, classes, costs, and the specs' difference.
@@ -97,7 +104,7 @@ def versus(
     Raises:
         SpecError: if one of them is not there, or they cannot be compared.
     """
-    known = None if source is None else results_of(source, study)
+    known = None if source is None else results_of(source, study, say)
     left, right = _side(a, known, source), _side(b, known, source)
     if len(left) == len(right) == 1:
         return _single(left[0], right[0], draws)
@@ -150,7 +157,7 @@ def _single(left: Result, right: Result, draws: int) -> Versus:
         macs=(left.macs, right.macs) if costs else None,
         classes={told: _classes(found, "", pairs)},
         settings=settings,
-        diff=_diff(left, right),
+        diff=_diff(left, right, found.notes),
         notes=tuple(found.notes),
     )
 
@@ -269,8 +276,13 @@ def _classes(found: Findings, data: str, pairs: Sequence[Comparison]) -> tuple[C
     return tuple(sorted(told, key=lambda each: -each.change))
 
 
-def _diff(left: Result, right: Result) -> Diff | None:
-    a, b = _network(left), _network(right)
+def _diff(left: Result, right: Result, notes: list[str]) -> Diff | None:
+    """Return how the specs differ; where one cannot be read, the notes tell why."""
+    try:
+        a, b = _network(left), _network(right)
+    except SpecError as error:
+        notes.append(f"the specs are not compared: {error.diagnostics[0].message}")
+        return None
     return None if a is None or b is None else diff(a, b)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,12 +20,15 @@ _SHORTEST = 4
 """Digits of a key that may stand for all of it."""
 
 
-def results_of(source: str, study: str | None = None) -> list[Result]:
+def results_of(
+    source: str, study: str | None = None, say: Callable[[str], None] | None = None
+) -> list[Result]:
     """Return the results of a store's folder, or of `published:NAME`.
 
     Args:
         source: the store's folder, or ``published:NAME``.
         study: of this study of the store alone, in its order; all by default, by their names.
+        say: is told, in one line, why a result of the store is passed over.
 
     Raises:
         SpecError: if there is no such store, table or study.
@@ -34,8 +37,8 @@ def results_of(source: str, study: str | None = None) -> list[Result]:
         return published(source.removeprefix(PREFIX))
     store = open_store(Path(source))
     if study is not None:
-        return store.results(stored_plan(store.root, study).runs)
-    return sorted(store.results(), key=_by_name)
+        return store.results(stored_plan(store.root, study).runs, say)
+    return sorted(store.results(say=say), key=_by_name)
 
 
 def _by_name(result: Result) -> list[tuple[int, str]]:

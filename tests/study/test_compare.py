@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,3 +230,25 @@ def test_mistakes_of_export_are_answered(
 ) -> None:
     assert main(["study", "export", *arguments]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_damage_and_other_formats_are_told_and_stop_nothing(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "studies"
+    shutil.copytree(store, root)
+    damaged, newer = root / "runs" / f"{1:016x}", root / "runs" / f"{0:016x}"
+    (damaged / "result.json").write_text("{")
+    about = json.loads((newer / "run.json").read_text())
+    (newer / "run.json").write_text(json.dumps(about | {"format": 99}))
+    where = ("--store", str(root))
+    assert main(["study", "compare", "policy=tsn", "policy=tam", *where]) == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("passing over") and damaged.name in told.err
+    assert told.err.count("\n") == 1
+    assert main(["study", "export", str(root), "--table", "runs"]) == 0
+    assert damaged.name in capsys.readouterr().err
+    assert main(["study", "compare", newer.name, f"{2:016x}", *where, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["diff"] is None
+    assert [note for note in told["notes"] if "the specs are not compared" in note]

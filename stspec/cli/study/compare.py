@@ -50,12 +50,12 @@ def compare(
     import json as js
     from pathlib import Path
 
-    from stspec.cli.screen import paint, width, write
+    from stspec.cli.screen import paint, remark, width, write
     from stspec.study.compare import versus
 
     if store is None and Path("studies").is_dir():
         store = "studies"
-    found = versus(a, b, store, study=study, draws=draws)
+    found = versus(a, b, store, study=study, draws=draws, say=remark)
     if json:
         write(js.dumps(found.to_json(), indent=1, ensure_ascii=False))
         return

@@ -104,7 +104,7 @@ def export(
     from stspec.study.paper_tables import Options, make_table
     from stspec.study.sources import check_baseline, results_of, select
 
-    results = results_of(source, study)
+    results = results_of(source, study, remark)
     check_baseline(results, baseline)
     for facets in (f"data={data}" if data is not None else None, where):
         results = results if facets is None else select(results, facets)
