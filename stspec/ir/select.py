@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stspec.graph import Graph, Node
@@ -35,14 +35,15 @@ def sites_of(graph: Graph, pathway: str | None) -> list[Site]:
     if not nodes:
         return []
     counts: dict[int | None, int] = {}
-    found = list(_sites(nodes, Site("", nodes[0], frozenset(), None, None, pathway, counts)))
+    found: list[Site] = []
+    _gather(nodes, Site("", nodes[0], frozenset(), None, None, pathway, counts), found)
     for site in found:
         if site.block is not None:
             counts[site.stage] = max(counts.get(site.stage, 0), site.block + 1)
     return found
 
 
-def _sites(nodes: tuple[Node, ...], owner: Site) -> Iterator[Site]:
+def _gather(nodes: tuple[Node, ...], owner: Site, found: list[Site]) -> None:
     prefix = owner.path and f"{owner.path}."
     for node in nodes:
         tags = node.tags
@@ -55,9 +56,9 @@ def _sites(nodes: tuple[Node, ...], owner: Site) -> Iterator[Site]:
             owner.pathway,
             owner.counts,
         )
-        yield site
+        found.append(site)
         if isinstance(node.body, Graph):
-            yield from _sites(node.body.nodes, site)
+            _gather(node.body.nodes, site, found)
 
 
 def matches(selector: Selector, site: Site) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Param, Shape, ShapeError
@@ -85,20 +86,35 @@ class Facts:
             self._facts[path] = Fact(path, node, inputs, output)
             return output
         op = node.body
+        # Those from outside the package may be anything, such as lists, which have no hash.
+        measure = _measured_once if op.kind in OPS.built_in else _measured
         try:
-            output = op.infer(inputs)
-            if not isinstance(output, Shape):
-                raise TypeError(f"infer() returns {output!r:.80}, which is no Shape")
-            fact = Fact(path, node, inputs, output, op.params(inputs), op.macs(inputs))
-            _check_size(output, fact.params)
+            output, params, macs = measure(op, inputs)
         except ShapeError as error:
             raise NodeShapeError(path, node, inputs, error, tuple(self._facts.values())) from error
         except Exception as error:
             if op.kind in OPS.built_in:
                 raise
             raise OperatorError(path, node.tags.rule, op, inputs, error) from error
-        self._facts[path] = fact
+        self._facts[path] = Fact(path, node, inputs, output, params, macs)
         return output
+
+
+_Measures = tuple[Shape, tuple[Param, ...], Mapping[str, int]]
+
+
+def _measured(op: Op, inputs: tuple[Shape, ...]) -> _Measures:
+    """Return an operator's output, state and MACs."""
+    output = op.infer(inputs)
+    if not isinstance(output, Shape):
+        raise TypeError(f"infer() returns {output!r:.80}, which is no Shape")
+    params = op.params(inputs)
+    _check_size(output, params)
+    return output, params, op.macs(inputs)
+
+
+_measured_once = lru_cache(maxsize=10_000)(_measured)
+"""Blocks are alike, in one network and in a family of them."""
 
 
 def _check_size(output: Shape, params: Sequence[Param]) -> None:
