@@ -243,7 +243,8 @@ def test_what_is_frozen_needs_no_file_of_the_study(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     motions = {"train": 12, "val": 12, "frames": 4, "size": 16}
-    plan = make_plan(load_study(written(tmp_path, data={"clips": {"motions": motions}})))
+    data = {"clips": {"motions": motions}}
+    plan = make_plan(load_study(written(tmp_path, data=data, set={"recipe.batch": 4})))
     (tmp_path / "store" / "plans" / "mine.json").mkdir(parents=True)
     with pytest.raises(SpecError, match="another folder with --store"):
         freeze(plan, tmp_path / "store")
