@@ -147,6 +147,7 @@ def _single(left: Result, right: Result, draws: int) -> Versus:
         message = f"`{left.name}` and `{right.name}` are of other data"
         help = f"{left.facets.data} and {right.facets.data}: their accuracies do not compare"
         raise SpecError(Diagnostic("other-videos", message, help=help))
+    difference = _diff(left, right, found.notes)
     return Versus(
         left.name,
         right.name,
@@ -157,7 +158,7 @@ def _single(left: Result, right: Result, draws: int) -> Versus:
         macs=(left.macs, right.macs) if costs else None,
         classes={told: _classes(found, "", pairs)},
         settings=settings,
-        diff=_diff(left, right, found.notes),
+        diff=difference,
         notes=tuple(found.notes),
     )
 
