@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -37,16 +38,25 @@ class Block(BaseModel):
 
     def graph(self, channels: int, defaults: Defaults) -> tuple[Graph, int]:
         """Return the block for so many input channels, and its output channels."""
-        scope = Scope(self.kind, [channels], defaults)
-        scope.fields = {"in_channels": channels, **self.model_dump()}
-        out = self.build(scope, scope.x)
-        scope.fields["out_channels"] = out.channels
-        return scope.finish(out), out.channels
+        return _graph_once(self, channels, defaults)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.model_dump_json()))
 
     @classmethod
     def summary(cls) -> str:
         """Return the first line of the block's documentation."""
         return (cls.__doc__ or cls.kind).strip().splitlines()[0]
+
+
+@lru_cache(maxsize=10_000)
+def _graph_once(block: Block, channels: int, defaults: Defaults) -> tuple[Graph, int]:
+    """Blocks are alike, in one network and in a family of them: each is written once."""
+    scope = Scope(block.kind, [channels], defaults)
+    scope.fields = {"in_channels": channels, **block.model_dump()}
+    out = block.build(scope, scope.x)
+    scope.fields["out_channels"] = out.channels
+    return scope.finish(out), out.channels
 
 
 BLOCK_OUTPUT = (("block_output", "output"),)

@@ -10,6 +10,16 @@ def merge(parent: Mapping, child: Mapping) -> Mapping:
 
     Keys keep the parent's order, new ones follow; a key that both have is placed at the child's.
     """
+    given = {str(key.value) for key, _ in child.entries}
+    entries = tuple(
+        (key, prune(value) if key.value in given else value)
+        for key, value in _laid_over(parent, child)
+    )
+    return Mapping(entries, child.span, child.origin)
+
+
+def _laid_over(parent: Mapping, child: Mapping) -> tuple[tuple[Scalar, Node], ...]:
+    """The entries of both, with whatever nulls are inside them."""
     entries = {str(key.value): (key, value) for key, value in parent.entries}
     for key, value in child.entries:
         name = str(key.value)
@@ -18,9 +28,9 @@ def merge(parent: Mapping, child: Mapping) -> Mapping:
             continue
         before = entries[name][1] if name in entries else None
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            value = merge(before, value)
-        entries[name] = (key, prune(value))
-    return Mapping(tuple(entries.values()), child.span, child.origin)
+            value = Mapping(_laid_over(before, value), value.span, value.origin)
+        entries[name] = (key, value)
+    return tuple(entries.values())
 
 
 def prune(node: Node) -> Node:

@@ -42,6 +42,7 @@ class Scope:
         self._nodes: list[Node] = []
         names = ("x",) if len(channels) == 1 else tuple(f"x{i}" for i in range(len(channels)))
         self.inputs = tuple(Ref(name, c) for name, c in zip(names, channels, strict=True))
+        self._taken = set(names)
 
     @property
     def x(self) -> Ref:
@@ -67,11 +68,11 @@ class Scope:
         return Ref(name, channels)
 
     def _free(self, name: str) -> str:
-        """Return a name that is not taken: a head may meet a layer of the same name."""
-        taken = {node.name for node in self._nodes} | {ref.name for ref in self.inputs}
-        if name not in taken:
-            return name
-        return next(f"{name}{i}" for i in count(2) if f"{name}{i}" not in taken)
+        """Take a name that is not taken yet: a head may meet a layer of the same name."""
+        if name in self._taken:
+            name = next(f"{name}{i}" for i in count(2) if f"{name}{i}" not in self._taken)
+        self._taken.add(name)
+        return name
 
     def sub(
         self, name: str, kind: str, x: Ref, build: Callable[[Scope, Ref], Ref], **tags: Any
@@ -156,6 +157,7 @@ class Scope:
         if wanted is None:
             return None
         self._nodes[index : index + 1] = inner
+        self._taken.update(node.name for node in inner)
         if below:
             return self.open_up(f"{wanted}.{below}")
         return Ref(wanted, self._channels()[wanted])

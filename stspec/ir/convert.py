@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,18 +10,16 @@ from stspec.blocks.base import Block
 from stspec.graph import Graph, Node
 from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
-from stspec.ir.edit import edit_owner, swap
+from stspec.ir.edit import Edit, edit_owners, swap
 from stspec.ir.factorise import factorise
 from stspec.ir.frames import frames_at
 from stspec.ir.nothing import matches_nothing
 from stspec.ir.replace import replace_by_block
-from stspec.ir.rule import check_bounds, error, found_by, make, values_along
-from stspec.ir.select import FAMILIES, Site, sites_of
+from stspec.ir.rule import check_bounds, error, make, values_along
+from stspec.ir.select import FAMILIES, Site, matches, sites_of
 from stspec.ops.base import Op
 from stspec.ops.twins import ClipTwin, clip_twin
 from stspec.schema.spec import Pathway, Rule, Spec
-
-Edit = Callable[[Graph, Node], Graph]
 
 
 def convert(
@@ -34,29 +32,46 @@ def convert(
     """
     where = rule.keys.where
     assert where is not None
-    found = [s for s in found_by(where, graph, pathway.name) if isinstance(s.node.body, Op)]
+    every = sites_of(graph, pathway.name)
+    found = [s for s in every if isinstance(s.node.body, Op) and matches(where, s)]
     if where.op is None:
         # Without a word on operators, a rule on the way to a convolution means convolutions.
         found = [s for s in found if _alike(s.node.body, rule.target)]
     if not found:
         raise matches_nothing(rule, where, graph, pathway.name)
     check_bounds(rule, edits + len(found))
-    channels = channel_map(graph, [spec.model.clip.shape.channels])
+    channels = _channels(spec, graph) if _asks_channels(rule) else {}
+    edits_at: dict[str, Edit] = {}
+    alike: dict[tuple[int, tuple[int, int] | None], Edit] = {}
     for site, values in zip(found, values_along(rule, found), strict=True):
         _check_target(rule, site.node.body)
-        if values.get("kernel_t") == "all":
+        asks_frames = values.get("kernel_t") == "all"
+        is_resized = _is_block(rule.target) and "width" in values
+        if asks_frames or is_resized:
+            # Sites further up may by now give other frames and channels than they did.
+            graph, edits_at = edit_owners(graph, edits_at), {}
+        if asks_frames:
             values = {**values, **_all_frames(spec, graph, site)}
+        if is_resized:
+            channels = _channels(spec, graph)
+        widths = None
         if rule.target == "conv2plus1d":
-            edit = _factorising(pathway, rule, values, _widths(graph, site, values, channels))
+            widths = _widths(every, site, values, channels)
         elif _is_block(rule.target):
-            if "width" in values:
-                # Sites further up may by now give other channels than they did.
-                channels = channel_map(graph, [spec.model.clip.shape.channels])
-            edit = _replacing(pathway, rule, values, _around(site, channels))
-        else:
-            edit = _converting(rule, values)
-        graph = edit_owner(graph, site.path, edit)
-    return graph, len(found)
+            widths = _around(site, channels)
+        key = id(values), widths
+        if key not in alike:
+            alike[key] = _editing(pathway, rule, values, widths)
+        edits_at[site.path] = alike[key]
+    return edit_owners(graph, edits_at), len(found)
+
+
+def _channels(spec: Spec, graph: Graph) -> dict[str, int]:
+    return channel_map(graph, [spec.model.clip.shape.channels])
+
+
+def _asks_channels(rule: Rule) -> bool:
+    return rule.target == "conv2plus1d" or _is_block(rule.target)
 
 
 def _is_block(target: object) -> bool:
@@ -95,18 +110,6 @@ def _check_target(rule: Rule, body: Op | Graph) -> None:
         )
 
 
-def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
-    def edit(owner: Graph, node: Node) -> Graph:
-        assert isinstance(node.body, Op) and isinstance(rule.target, type)
-        target = clip_twin(node.body) if rule.target is ClipTwin else rule.target
-        fields = {k: v for k, v in node.body.model_dump().items() if k in target.model_fields}
-        body = make(rule, target, {**fields, **values})
-        assert isinstance(body, Op)
-        return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
-
-    return edit
-
-
 def _all_frames(spec: Spec, graph: Graph, site: Site) -> dict[str, int]:
     """Return kernel and padding of a convolution that spans all frames that arrive."""
     frames = frames_at(graph, [spec.model.clip.shape], site.path)
@@ -114,15 +117,14 @@ def _all_frames(spec: Spec, graph: Graph, site: Site) -> dict[str, int]:
 
 
 def _widths(
-    graph: Graph, site: Site, values: Mapping[str, Any], channels: Mapping[str, int]
+    every: list[Site], site: Site, values: Mapping[str, Any], channels: Mapping[str, int]
 ) -> tuple[int, int]:
     """Return the channels by which an inner width goes: what arrives, and what is given."""
     arriving, leaving = _around(site, channels)
     if values.get("width") == "match_block":
         *owners, _ = site.path.split(".")
         paths = {".".join(owners[:depth]) for depth in range(1, len(owners) + 1)}
-        around = (s for s in sites_of(graph, site.pathway) if s.path in paths)
-        blocks = [s for s in around if s.node.tags.block is not None]
+        blocks = [s for s in every if s.path in paths and s.node.tags.block is not None]
         arriving = _around(blocks[-1], channels)[0] if blocks else arriving
     return arriving, leaving
 
@@ -134,23 +136,29 @@ def _around(site: Site, channels: Mapping[str, int]) -> tuple[int, int]:
     return channels[f"{scope}.{source}" if scope else source], channels[site.path]
 
 
-def _replacing(
-    pathway: Pathway, rule: Rule, values: Mapping[str, Any], channels: tuple[int, int]
+def _editing(
+    pathway: Pathway, rule: Rule, values: Mapping[str, Any], widths: tuple[int, int] | None
 ) -> Edit:
+    """Return what converts one site: widths are None where an operator becomes another."""
+    if widths is None:
+        return _converting(rule, values)
     defaults = backbone_defaults(pathway.backbone)
 
     def edit(owner: Graph, node: Node) -> Graph:
-        return replace_by_block(owner, node, rule, values, defaults, channels)
+        if rule.target == "conv2plus1d":
+            return factorise(owner, node, rule, values, defaults, *widths)
+        return replace_by_block(owner, node, rule, values, defaults, widths)
 
     return edit
 
 
-def _factorising(
-    pathway: Pathway, rule: Rule, values: Mapping[str, Any], widths: tuple[int, int]
-) -> Edit:
-    defaults = backbone_defaults(pathway.backbone)
-
+def _converting(rule: Rule, values: Mapping[str, Any]) -> Edit:
     def edit(owner: Graph, node: Node) -> Graph:
-        return factorise(owner, node, rule, values, defaults, *widths)
+        assert isinstance(node.body, Op) and isinstance(rule.target, type)
+        target = clip_twin(node.body) if rule.target is ClipTwin else rule.target
+        fields = {k: v for k, v in node.body.model_dump().items() if k in target.model_fields}
+        body = make(rule, target, {**fields, **values})
+        assert isinstance(body, Op)
+        return swap(owner, node, replace(node, body=body).tagged(rule=rule.path))
 
     return edit

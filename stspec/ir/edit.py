@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from stspec.graph import Graph, Node
 from stspec.ops.activation import Activation
 from stspec.ops.norm import BatchNorm
 
+Edit: TypeAlias = Callable[[Graph, Node], Graph]
+"""What gives a node's owner edited, from the owner and the node."""
 
-def edit_owner(graph: Graph, path: str, edit: Callable[[Graph, Node], Graph]) -> Graph:
+
+def edit_owner(graph: Graph, path: str, edit: Edit) -> Graph:
     """Return the graph with the owner of a path's node edited."""
-    head, dot, rest = path.partition(".")
-    node = graph.node(head)
-    if not dot:
-        return edit(graph, node)
+    return edit_owners(graph, {path: edit})
+
+
+def edit_owners(graph: Graph, edits: Mapping[str, Edit]) -> Graph:
+    """Return the graph with the owner of each path's node edited, in the order given.
+
+    No path may lead to a node inside another's. Blocks that are one object, edited by the same
+    functions, remain one.
+    """
+    return _edited(graph, edits, {})
+
+
+_Done: TypeAlias = dict[tuple[int, tuple[tuple[str, Edit], ...]], Graph]
+"""What has been edited: by the graph, which the caller holds, and the edits."""
+
+
+def _edited(graph: Graph, edits: Mapping[str, Edit], done: _Done) -> Graph:
+    here: dict[str, Edit] = {}
+    inside: dict[str, dict[str, Edit]] = {}
+    for path, edit in edits.items():
+        name, dot, rest = path.partition(".")
+        if dot:
+            inside.setdefault(name, {})[rest] = edit
+        else:
+            here[name] = edit
+    if inside:
+        nodes = (_inside(node, inside.get(node.name), done) for node in graph.nodes)
+        graph = graph.with_nodes(tuple(nodes))
+    for name, edit in here.items():
+        graph = edit(graph, graph.node(name))
+    return graph
+
+
+def _inside(node: Node, edits: Mapping[str, Edit] | None, done: _Done) -> Node:
+    if edits is None:
+        return node
     assert isinstance(node.body, Graph)
-    inner = edit_owner(node.body, rest, edit)
-    return swap(graph, node, Node(node.name, inner, node.inputs, node.tags))
+    key = id(node.body), tuple(edits.items())
+    if key not in done:
+        done[key] = _edited(node.body, edits, done)
+    return Node(node.name, done[key], node.inputs, node.tags)
 
 
 def swap(graph: Graph, old: Node, *new: Node) -> Graph:

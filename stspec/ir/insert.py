@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from stspec.graph import Graph, Node, Tags
 from stspec.graph.model import channel_map
 from stspec.ir.defaults import backbone_defaults
-from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, insert_entry
+from stspec.ir.edit import Edit, edit_owner, free_name, insert_after, insert_before, insert_entry
 from stspec.ir.nothing import matches_nothing
 from stspec.ir.rule import check_bounds, error, found_by, make, values_along
 from stspec.ir.select import Site
@@ -16,8 +16,6 @@ from stspec.ops.base import Op, ShapeError
 from stspec.ops.norm import BatchNorm
 from stspec.schema.models import Selector
 from stspec.schema.spec import Pathway, Rule, Spec
-
-Edit = Callable[[Graph, Node], Graph]
 
 
 def insert(spec: Spec, pathway: Pathway, rule: Rule, graph: Graph, edits: int) -> tuple[Graph, int]:

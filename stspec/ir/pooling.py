@@ -8,9 +8,10 @@ from functools import partial
 
 from stspec.diagnostics import Diagnostic, Label, SpecError
 from stspec.graph import Graph, Node
-from stspec.ir.edit import edit_owner, free_name, insert_after, insert_before, swap
+from stspec.graph.model import walk
+from stspec.ir.edit import edit_owner, edit_owners, free_name, insert_after, insert_before, swap
 from stspec.ir.insert import beside, pathway_prefix, unit_end
-from stspec.ir.select import Site, sites_of
+from stspec.ir.select import nodes_of
 from stspec.ops.conv import Conv2d, Conv3d
 from stspec.ops.pool import AvgPool3d, MaxPool3d, Pool2d, Pool3d, TemporalAvgPool, TemporalMaxPool
 from stspec.schema.models import Pooling
@@ -34,14 +35,15 @@ def pool_time(spec: Spec, pathway: Pathway, graph: Graph) -> Graph:
         return graph
     for number, level in enumerate(pooling.beside, 1):
         role = f"spatial_pool_{level}"
-        site = next((s for s in sites_of(graph, pathway.name) if _has(s.node, role)), None)
-        if site is None:
+        found = ((p, n) for p, n in nodes_of(graph, pathway.name) if _has(n, role))
+        path, node = next(found, (None, None))
+        if path is None or node is None:
             told = f"it has {_levels(graph, pathway.name)}"
             raise fail("beside", f"the backbone has no spatial pooling {level}", told)
         if pooling.realise == "separate":
-            graph = edit_owner(graph, site.path, partial(_separate, pooling, number))
+            graph = edit_owner(graph, path, partial(_separate, pooling, number))
         else:
-            graph = _joint(fail, graph, site, pooling)
+            graph = _joint(fail, graph, path, node, pooling)
     return graph
 
 
@@ -50,7 +52,7 @@ def _has(node: Node, role: str) -> bool:
 
 
 def _levels(graph: Graph, pathway: str | None) -> str:
-    roles = {role for site in sites_of(graph, pathway) for role, _ in site.node.tags.roles}
+    roles = {role for _, node in nodes_of(graph, pathway) for role, _ in node.tags.roles}
     return ", ".join(sorted(r.rpartition("_")[2] for r in roles if r.startswith("spatial_pool_")))
 
 
@@ -80,20 +82,14 @@ def _separate(pooling: Pooling, number: int, owner: Graph, node: Node) -> Graph:
     return insert_after(owner, node, Node(name, op, (), tags))
 
 
-def _joint(fail: Fail, graph: Graph, site: Site, pooling: Pooling) -> Graph:
+def _joint(fail: Fail, graph: Graph, path: str, node: Node, pooling: Pooling) -> Graph:
     """Give a temporal stride to everything at a site that strides in space."""
-    if not isinstance(site.node.body, Graph):
-        return edit_owner(graph, site.path, partial(_stride, fail, site.path, pooling))
-    inside = [
-        s
-        for s in sites_of(graph, site.pathway)
-        if s.path.startswith(site.path + ".") and _strides(s.node)
-    ]
+    if not isinstance(node.body, Graph):
+        return edit_owner(graph, path, partial(_stride, fail, path, pooling))
+    inside = [inner for inner, n in walk(node.body, path + ".") if _strides(n)]
     if not inside:
-        raise fail("beside", f"nothing strides in `{site.path}`", None)
-    for found in inside:
-        graph = edit_owner(graph, found.path, partial(_stride, fail, found.path, pooling))
-    return graph
+        raise fail("beside", f"nothing strides in `{path}`", None)
+    return edit_owners(graph, {p: partial(_stride, fail, p, pooling) for p in inside})
 
 
 def _strides(node: Node) -> bool:

@@ -59,7 +59,12 @@ def make(rule: Rule, target: type[Op] | type[Block], values: Mapping[str, Any]) 
 
 
 def values_along(rule: Rule, found: list[Site]) -> list[dict[str, Any]]:
-    """Return the rule's fields for every site, parameters that run along sites resolved."""
+    """Return the rule's fields for every site, parameters that run along sites resolved.
+
+    Where none runs along them, all sites have the same mapping.
+    """
+    if not any(isinstance(value, Each) for value in rule.values.values()):
+        return [dict(rule.values)] * len(found)
     counts: Counter[int | None] = Counter()
     values = []
     for total, site in enumerate(found):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from stspec.graph import Graph, Node
+from stspec.graph.model import walk
 from stspec.ops.base import Op
 from stspec.ops.conv import Conv2d
 from stspec.ops.pool import Pool2d
 from stspec.schema.models import Every, Selector
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A node with what it inherits from its owners."""
 
     path: str
@@ -31,7 +31,7 @@ def sites_of(graph: Graph, pathway: str | None) -> list[Site]:
 
     None is the trunk, with the head behind it.
     """
-    nodes = tuple(node for node in graph.nodes if node.tags.pathway == pathway)
+    nodes = _own(graph, pathway)
     if not nodes:
         return []
     counts: dict[int | None, int] = {}
@@ -41,6 +41,15 @@ def sites_of(graph: Graph, pathway: str | None) -> list[Site]:
         if site.block is not None:
             counts[site.stage] = max(counts.get(site.stage, 0), site.block + 1)
     return found
+
+
+def nodes_of(graph: Graph, pathway: str | None) -> Iterator[tuple[str, Node]]:
+    """Yield path and node of what `sites_of` returns, without what they inherit."""
+    return walk(graph.with_nodes(_own(graph, pathway)))
+
+
+def _own(graph: Graph, pathway: str | None) -> tuple[Node, ...]:
+    return tuple(node for node in graph.nodes if node.tags.pathway == pathway)
 
 
 def _gather(nodes: tuple[Node, ...], owner: Site, found: list[Site]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from stspec.graph import Graph, Node
 from stspec.ops.base import Op, Param, Shape, ShapeError
@@ -14,9 +15,10 @@ from stspec.ops.registry import OPS
 MOST_ELEMENTS = 1 << 40
 """Elements of a tensor, four TiB in fp32; sizes in torch are 64-bit integers."""
 
+NO_MACS: Mapping[str, int] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+
+class Fact(NamedTuple):
     """What is known of one node. ``macs`` counts by class of operator, batch 1."""
 
     path: str
@@ -24,7 +26,7 @@ class Fact:
     inputs: tuple[Shape, ...]
     output: Shape
     params: tuple[Param, ...] = ()
-    macs: Mapping[str, int] = field(default_factory=dict)
+    macs: Mapping[str, int] = NO_MACS
 
     @property
     def param_count(self) -> int:
