@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet50_tp'.
-math e279d72034ad65d1, weights b310870969fe9793.
+math b885f3212ce3a70f, weights b310870969fe9793.
 """
 
 # mypy: allow-untyped-calls

@@ -124,8 +124,13 @@ def write_partial(network: Network, imported: Imported, output: Path) -> None:
 
 def model_of(network: Network) -> Model:
     """Return what the way back to a code base is told by."""
-    ops = {body.kind for _, node in leaves(network.graph) if isinstance(body := node.body, Op)}
-    return Model(network.state, frozenset(ops), frozenset(_layers(network.graph)))
+    ops = [body for _, node in leaves(network.graph) if isinstance(body := node.body, Op)]
+    return Model(
+        network.state,
+        frozenset(op.kind for op in ops),
+        frozenset(_layers(network.graph)),
+        frozenset(op.kind for op in ops if op.is_silent),
+    )
 
 
 def untold(network: Network) -> dict[str, int]:

@@ -200,6 +200,9 @@ class Op(BaseModel):
     """Whether an activation that follows may overwrite its result, which is new memory that its own
     backward pass does not read."""
 
+    is_silent: ClassVar[bool] = False
+    """Whether it makes a network another method's, and no weights tell that it is there."""
+
     def channels(self, inputs: Sequence[int]) -> int:
         """Return the number of channels that come out, given those that go in."""
         return inputs[0]

@@ -76,6 +76,7 @@ class TemporalShift(Op):
     kind: ClassVar[str] = "shift"
     layout: ClassVar[Layout | None] = "frames"
     keeps_memory: ClassVar[bool] = False
+    is_silent: ClassVar[bool] = True
 
     fold_div: int = Field(default=8, ge=2, description="1/fold_div of the channels each way")
 

@@ -255,6 +255,9 @@ class ImporterKeys(Keys):
         default=None, description="why the rules cannot tell what keys are called there"
     )
     models: UndoKeys = Field(default_factory=UndoKeys, description="for which they are undone")
+    silent: Texts = Field(
+        default_factory=list, description="operators that it has, though no weights tell them"
+    )
     convolutions: Literal["3d"] | None = Field(
         default=None, description="3d: all convolutions are, those of single frames too"
     )
@@ -343,6 +346,7 @@ def _importer(
         writes=tuple(back for rule in keys.writes if (back := rule.back()) is not None),
         no_way_back=keys.no_way_back,
         models=keys.models.made(None),
+        silent=frozenset(keys.silent),
         container=keys.container or "",
         volumes=keys.convolutions == "3d",
         axes=tuple(axes.made() for axes in keys.axes),

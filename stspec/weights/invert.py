@@ -171,6 +171,8 @@ def _hopeless(model: Model, scheme: Importer) -> str | None:
     for back in scheme.backs:
         if isinstance(rule := back.bare, Remove):
             return f"where `{min(rule.segments)}` stands is not known"
+    if missing := sorted(model.silent - scheme.silent):
+        return f"it has no {missing[0]}"
     return None if scheme.models.fits(model) else "it has no such model"
 
 

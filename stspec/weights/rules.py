@@ -179,13 +179,15 @@ Rule: TypeAlias = Rename | Remove | Drop | Stack | Take | Conditional
 class Model:
     """What is known of a model of ours on the way back: its keys and how its layers stand.
 
-    `ops` are kinds of operators. `layers` are the paths of layers and blocks, and what they read:
+    `ops` are kinds of operators, `silent` those of them that make another method of a network and
+    that no weights tell. `layers` are the paths of layers and blocks, and what they read:
     ``layer1.0.conv1<shift`` is a convolution that reads what an operator of that kind gives.
     """
 
     state: Mapping[str, Shape]
     ops: frozenset[str] = frozenset()
     layers: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -294,6 +296,8 @@ class Importer:
     """Why no keys are told by the rules, where that is so."""
     models: Case = field(default_factory=Case)
     """The models that it can have; there is no way back for others."""
+    silent: frozenset[str] = frozenset()
+    """The operators that it has although no weights tell them; no way back for models of others."""
     container: str = ""
     """The key under which its files keep the state dict."""
     volumes: bool = False

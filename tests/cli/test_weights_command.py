@@ -142,9 +142,10 @@ def test_what_weights_cannot_tell_is_refused_or_said(tmp_path: Path, capsys: Rea
     small = ("backbone=resnet18", "classes=5")
     torch.save(build_module(load("tsm", small)).state_dict(), ours)
     convert = ("convert", "tsm", ours, *(word for each in small for word in ("--set", each)))
-    assert run(*convert, "--to", "pyslowfast", "-o", theirs) == 2
-    assert "it has no such model" in " ".join(capsys.readouterr().err.split())
-    assert not theirs.exists()
+    for to in ("pyslowfast", "tsn_pytorch", "gsm", "tanet"):
+        assert run(*convert, "--to", to, "-o", theirs) == 2
+        assert "it has no shift" in " ".join(capsys.readouterr().err.split())
+        assert not theirs.exists()
     assert run(*convert, "--to", "mit_han_lab", "-o", theirs) == 0
     told = capsys.readouterr()
     assert told.err == (
