@@ -46,12 +46,16 @@ def planned(count: int, chain: int = 4) -> tuple[PlannedRun, ...]:
 
 
 class StandIn:
-    """Trains a run by hashing; `pause` seconds a step; fails where it is told to, or once."""
+    """Trains a run by hashing; `pause` seconds a step; fails where it is told to, or once.
+
+    Midway it waits for a file, the gate, where one is named.
+    """
 
     def __init__(
-        self, pause: float = 0.0, fails: frozenset[str] = frozenset(), fails_once: int = 0
-    ) -> None:
-        self.pause, self.fails = pause, fails
+        self, pause: float = 0.0, fails: frozenset[str] = frozenset(), fails_once: int = 0,
+        gate: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.pause, self.fails, self.gate = pause, fails, gate
         self.fails_once = fails_once
         """Each so-manieth run fails at first."""
 
@@ -74,6 +78,8 @@ class StandIn:
             for step in range(first, STEPS):
                 if self.pause:
                     time.sleep(self.pause)
+                while step == 3 and self.gate is not None and not self.gate.exists():
+                    time.sleep(0.02)
                 if step == 3 and self.is_to_fail(task):
                     raise ValueError("it never works")
                 state = hashlib.sha256(f"{state} {step}".encode()).hexdigest()
@@ -130,7 +136,7 @@ def abroad(holder: Holder, number: int) -> Holder:
 def work(
     root: Path, count: int, pause: float = 0.0, machine: int | None = None, beat: float = 0.05,
     fails: frozenset[str] = frozenset(), log: Path | None = None, wait: bool = True,
-    attached: bool = False, fails_once: int = 0,
+    attached: bool = False, fails_once: int = 0, gate: Path | None = None,
 ) -> None:  # fmt: skip
     """Be a worker; end with its status."""
 
@@ -140,7 +146,7 @@ def work(
                 file.write(text + "\n")
 
     worker = Worker(
-        open_store(root), planned(count), StandIn(pause, fails, fails_once), say,
+        open_store(root), planned(count), StandIn(pause, fails, fails_once, gate), say,
         WorkOptions(beat=beat), wait=wait,
     )  # fmt: skip
     if machine is not None:
@@ -157,6 +163,7 @@ class StandInLaunch(Launch):
 
     pause: float = 0.0
     fails: tuple[str, ...] = ()
+    gate: Path | None = None
 
     def command(
         self, *, only: Sequence[str] = (), wait: bool = True, attached: bool = False
@@ -164,7 +171,7 @@ class StandInLaunch(Launch):
         given: dict[str, Any] = {
             "count": len(self.runs), "pause": self.pause, "beat": self.work.beat,
             "fails": self.fails, "wait": wait, "attached": attached,
-            "log": str(self.store / "told"),
+            "log": str(self.store / "told"), "gate": self.gate and str(self.gate),
         }  # fmt: skip
         return [sys.executable, "-m", "tests.study.standin", str(self.store), json.dumps(given)]
 
@@ -172,4 +179,5 @@ class StandInLaunch(Launch):
 if __name__ == "__main__":
     options = json.loads(sys.argv[2])
     options |= {"log": Path(options["log"]), "fails": frozenset(options["fails"])}
+    options["gate"] = options["gate"] and Path(options["gate"])
     work(Path(sys.argv[1]), **options)

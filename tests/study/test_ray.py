@@ -42,14 +42,19 @@ def test_a_node_is_lost(cluster: Any, tmp_path: Path) -> None:
     store = create_store(tmp_path / "store")
     node = cluster.add_node(num_cpus=1)
     said: list[str] = []
+    gate = tmp_path / "go on"
 
     def lose_a_node() -> None:
-        wait(lambda: len(list(store.root.glob("work/*/*/log.jsonl"))) == 2, "two workers")
-        cluster.remove_node(node, allow_graceful=False)
+        try:
+            wait(lambda: len(list(store.root.glob("work/*/*/log.jsonl"))) == 2, "two workers")
+            cluster.remove_node(node, allow_graceful=False)
+        finally:
+            gate.touch()
 
     loser = threading.Thread(target=lose_a_node)
     loser.start()
-    task = StandInLaunch(store.root, "made", planned(RUNS), WorkOptions(beat=0.1), pause=0.15)
+    work = WorkOptions(beat=0.1)
+    task = StandInLaunch(store.root, "made", planned(RUNS), work, pause=0.15, gate=gate)
     found: Ray = replace(executor({"address": cluster.address, "workers": "2"}), poll=0.2)
     found.launch(task, said.append)
     loser.join()
