@@ -36,8 +36,6 @@ SHIPPED = [
 """The named models, and a family whose model no other resembles."""
 FAMILIES = ["tsn", "tam", "tsm", "nln", "i3d", "s3d", "avg", "max"]
 REPO = Path(__file__).parents[2]
-DEEPEST = "ip_csn_152"
-"""The model that is compiled with all of its blocks."""
 SIDES = {"eco_full": "64"}
 """Sides of maps of which pools that round up and strided convolutions make the same."""
 
@@ -177,35 +175,21 @@ def test_a_file_gives_what_the_built_module_gives(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_torch_can_halve_its_weights_and_compile_copy_and_pickle_it(name: str) -> None:
+def test_torch_can_compile_copy_and_pickle_it_and_halve_its_weights(name: str) -> None:
     with quick_noise():
-        model = build_module(small(name))
+        model = build_module(small(name)).eval()
     x = clips(small(name))
     with torch.no_grad():
-        _let_norms_see(model, x)
-        for dtype in (torch.bfloat16, torch.float16):
-            scores = copy.deepcopy(model).to(dtype)(x[:1].to(dtype))
-            assert scores.dtype is dtype and bool(scores.isfinite().all())
-        if name != DEEPEST:
-            _leave_out_what_repeats(model)
         wanted = model(x)
         torch._dynamo.reset()
         compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
         torch.testing.assert_close(compiled(x), wanted, rtol=1e-4, atol=1e-4)
         for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             assert torch.equal(twin(x), wanted)
-
-
-def _leave_out_what_repeats(model: nn.Module) -> None:
-    """Keep one of each kind of block in a stage: torch compiles one like another.
-
-    Kinds differ in anything that a module prints, channels and strides included.
-    """
-    for stage in model.modules():
-        if isinstance(stage, nn.Sequential):
-            kinds = {repr(block): index for index, block in reversed([*enumerate(stage)])}
-            for index in sorted(set(range(len(stage))) - set(kinds.values()), reverse=True):
-                del stage[index]
+        _let_norms_see(model, x)
+        for dtype in (torch.bfloat16, torch.float16):
+            scores = copy.deepcopy(model).to(dtype)(x[:1].to(dtype))
+            assert scores.dtype is dtype and bool(scores.isfinite().all())
 
 
 def _let_norms_see(model: nn.Module, x: Tensor) -> None:
