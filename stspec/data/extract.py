@@ -17,6 +17,7 @@ from stspec.data.images import count_pictures
 from stspec.data.inspect import batches
 from stspec.data.manifest import save_manifest
 from stspec.data.open import Decoder, open_sample
+from stspec.data.pyav import one_thread
 from stspec.data.sample import Manifest, Sample
 from stspec.data.video import DecodeError
 from stspec.diagnostics import Diagnostic, SpecError, display_path
@@ -150,6 +151,6 @@ def encode_jpeg(frame: Tensor, quality: int = 2) -> bytes:
     context.thread_type, context.thread_count = "NONE", 1
     context.qmin = context.qmax = quality
     picture = av.VideoFrame.from_ndarray(frame.numpy(), format="rgb24")
-    picture = picture.reformat(format="yuvj444p", dst_color_range="JPEG")
+    picture = picture.reformat(format="yuvj444p", dst_color_range="JPEG", **one_thread())
     packets = [*context.encode(picture), *context.encode(None)]
     return b"".join(bytes(packet) for packet in packets)

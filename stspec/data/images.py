@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stspec.data.pyav import MOST_PIXELS, UnreadableError, check_range, import_av, told
+from stspec.data.pyav import (
+    MOST_PIXELS,
+    UnreadableError,
+    check_range,
+    import_av,
+    one_thread,
+    told,
+)
 from stspec.data.video import Closing
 
 if TYPE_CHECKING:
@@ -214,7 +221,7 @@ def _pixels(frame: VideoFrame, grey: bool) -> np.ndarray[tuple[int, int, int], n
     for name in ("FULL_CHR_H_INT", "ACCURATE_RND"):
         how |= getattr(Interpolation, name, how)
     form = "gray" if grey else "rgb24"
-    plane = frame.reformat(format=form, interpolation=how).planes[0]
+    plane = frame.reformat(format=form, interpolation=how, **one_thread()).planes[0]
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     depth = 1 if grey else 3
     cut = lines[: frame.height, : frame.width * depth]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -280,7 +281,7 @@ class PyavVideo(Closing):
             from av.video.reformatter import VideoReformatter
 
             self._reformatter = VideoReformatter()
-        plane = self._reformatter.reformat(frame, format="rgb24").planes[0]
+        plane = self._reformatter.reformat(frame, format="rgb24", **one_thread()).planes[0]
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         picture = lines[: frame.height, : frame.width * 3].reshape(frame.height, frame.width, 3)
         turned = np.rot90(picture, round(frame.rotation / 90)) if frame.rotation else picture
@@ -360,11 +361,28 @@ def import_av() -> None:
     except ImportError as error:
         help = "pip install 'stspec[video]' brings it, and FFmpeg with it"
         raise SpecError(Diagnostic("no-decoder", "PyAV is not installed", help=help)) from error
-    if int(av.__version__.split(".")[0]) < OLDEST:
+    if _release() < OLDEST:
         message = f"PyAV {av.__version__} is too old: it does not tell how frames are turned"
         help = f"pip install 'av>={OLDEST}'"
         raise SpecError(Diagnostic("no-decoder", message, help=help))
     av.logging.set_level(None)
+
+
+def one_thread() -> dict[str, Any]:
+    """Return how to ask PyAV's reformatter for one thread.
+
+    Left to itself it parts every picture among threads since PyAV 17, and waits for them; before,
+    it had one and no such option.
+    """
+    return {"threads": 1} if _release() >= 17 else {}
+
+
+@cache
+def _release() -> int:
+    """Return the first number of PyAV's version."""
+    import av
+
+    return int(av.__version__.split(".")[0])
 
 
 def _open(path: Path) -> InputContainer:
@@ -372,9 +390,8 @@ def _open(path: Path) -> InputContainer:
     import av
 
     # Errors of names in metadata are no errors of the video; PyAV knows that since 19.
-    lenient: dict[str, Any] = {"metadata_errors": "replace"}
-    old = int(av.__version__.split(".")[0]) < 19
-    container: InputContainer = av.open(str(path), **(lenient if old else {}))
+    lenient: dict[str, Any] = {"metadata_errors": "replace"} if _release() < 19 else {}
+    container: InputContainer = av.open(str(path), **lenient)
     return container
 
 
