@@ -13,7 +13,7 @@ keys, imported, and the model is run in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -343,19 +343,25 @@ def _statistics(
 
 def _module_names(imported: Imported, known: set[str]) -> dict[str, str]:
     """Map public module names to ours: modules that own the same tensors are the same."""
-    owned: dict[str, list[str]] = {}
-    for entry in imported.report.loaded:
-        for source in entry.sources:
-            parts = source.split(".")
-            for i in range(1, len(parts)):
-                owned.setdefault(".".join(parts[:i]), []).append(entry.key)
-    names = {}
-    for module, keys in owned.items():
-        shared = keys[0].split(".")[:-1]
-        for key in keys[1:]:
-            parts = key.split(".")
-            same = [a == b for a, b in zip(shared, parts, strict=False)]
-            shared = shared[: same.index(False) if False in same else len(same)]
-        if shared and ".".join(shared) in known:
-            names[module] = ".".join(shared)
-    return names
+    loaded = imported.report.loaded
+    theirs = _by_tensors((source, entry.key) for entry in loaded for source in entry.sources)
+    ours = _by_tensors((entry.key, entry.key) for entry in loaded)
+    pairs = ((name, ours.get(tensors)) for tensors, name in theirs.items())
+    return {public: name for public, name in pairs if name in known}
+
+
+def _by_tensors(pairs: Iterable[tuple[str, str]]) -> dict[frozenset[str], str]:
+    """Return modules by the tensors that they own; of nested ones with the same, the innermost.
+
+    A unit whose parts lie apart in a block of the other side owns less than the block: the two are
+    not the same. A module around another may activate what that gives.
+
+    Args:
+        pairs: keys on one side, and what names their tensors on both.
+    """
+    owned: dict[str, set[str]] = {}
+    for key, tensor in pairs:
+        parts = key.split(".")
+        for i in range(1, len(parts)):
+            owned.setdefault(".".join(parts[:i]), set()).add(tensor)
+    return {frozenset(tensors): name for name, tensors in owned.items()}

@@ -77,6 +77,41 @@ def test_a_port_that_is_wrong_says_where_they_part(tmp_path: Path) -> None:
     assert result.parts is not None and "stem (ours: conv1)" in result.parts
 
 
+class Units(Original):
+    """A residual block whose convolutions and norms are units; the second wraps around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3))
+        wrong = nn.Conv2d(3, 3, 3, padding=1, bias=False, padding_mode="circular")
+        self.second = nn.Sequential(wrong, nn.BatchNorm2d(3))
+        self.head = nn.Linear(3, 5)
+        del self.stem, self.norm
+
+    def forward(self, clip: Tensor) -> Tensor:
+        frames = clip.transpose(1, 2).flatten(0, 1)
+        block = torch.relu(self.second(torch.relu(self.first(frames))) + frames)
+        scores: Tensor = self.head(block.mean((2, 3)))
+        return scores.mean(0, keepdim=True)
+
+
+def test_a_unit_is_not_the_block_of_ours_that_holds_its_parts(tmp_path: Path) -> None:
+    table = write(tmp_path, Units())
+    spec = SPEC.replace(LAYERS, "{layer1: {block: basic, width: 3}}")
+    table.write_text(table.read_text().replace(SPEC, spec))
+    (tmp_path / "someone.yaml").write_text(
+        IMPORTER.replace("stem.{leaf}", "first.{n}.{leaf}").partition("rules:")[0]
+        + """rules:
+  - {rename: "{unit}.0.{leaf}", to: "layer1.{unit}.{leaf}", with: {unit: {first: conv1, second: conv2}}}
+  - {rename: "{unit}.1.{leaf}", to: "layer1.{unit}.{leaf}", with: {unit: {first: bn1, second: bn2}}}
+  - {rename: "head.{leaf}", to: "fc.{leaf}"}
+"""
+    )
+    (result,) = verify_table(table, tmp_path)
+    assert [check.name for check in result.checks if not check.ok] == ["logits fp64", "logits fp32"]
+    assert result.parts is not None and "second.0 (ours: layer1.conv2)" in result.parts
+
+
 class Wrapper(Original):
     """Overrides train() as wrappers that freeze norms do, and returns nothing."""
 
