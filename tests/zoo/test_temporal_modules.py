@@ -185,7 +185,7 @@ def test_a_diff_says_it_in_the_fields_words(before: str, after: str, said: str) 
     [
         # Every second block of stages of 3, 4, 23 and 3; of 12 parts, all but the stem.
         ("tsm_resnet101", "shift", 18),
-        ("tsm_resnet101_mmaction2", "shift", 33),
+        ("tsm_resnet101_x_temporal", "shift", 33),
         ("action_resnet101", "mean_conv", 18),
         ("tsm_bninception", "shift", 11),
     ],
