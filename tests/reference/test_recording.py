@@ -46,6 +46,22 @@ rules:
 """
 
 
+OF_UNITS = """\
+stspec: 1
+about: someone's names
+code_base: https://example.org/someone
+recognise: ["first.{n}.{leaf}"]
+rules:
+  - rename: "{unit}.0.{leaf}"
+    to: "layer1.{unit}.{leaf}"
+    with: {unit: {first: conv1, second: conv2}}
+  - rename: "{unit}.1.{leaf}"
+    to: "layer1.{unit}.{leaf}"
+    with: {unit: {first: bn1, second: bn2}}
+  - {rename: "head.{leaf}", to: "fc.{leaf}"}
+"""
+
+
 def write(folder: Path, module: nn.Module) -> Path:
     oracle = record(
         module, (1, 3, 4, 17, 20), name="original", source="someone", macs_clip=(1, 3, 4, 32, 32)
@@ -99,14 +115,7 @@ def test_a_unit_is_not_the_block_of_ours_that_holds_its_parts(tmp_path: Path) ->
     table = write(tmp_path, Units())
     spec = SPEC.replace(LAYERS, "{layer1: {block: basic, width: 3}}")
     table.write_text(table.read_text().replace(SPEC, spec))
-    (tmp_path / "someone.yaml").write_text(
-        IMPORTER.replace("stem.{leaf}", "first.{n}.{leaf}").partition("rules:")[0]
-        + """rules:
-  - {rename: "{unit}.0.{leaf}", to: "layer1.{unit}.{leaf}", with: {unit: {first: conv1, second: conv2}}}
-  - {rename: "{unit}.1.{leaf}", to: "layer1.{unit}.{leaf}", with: {unit: {first: bn1, second: bn2}}}
-  - {rename: "head.{leaf}", to: "fc.{leaf}"}
-"""
-    )
+    (tmp_path / "someone.yaml").write_text(OF_UNITS)
     (result,) = verify_table(table, tmp_path)
     assert [check.name for check in result.checks if not check.ok] == ["logits fp64", "logits fp32"]
     assert result.parts is not None and "second.0 (ours: layer1.conv2)" in result.parts

@@ -13,7 +13,8 @@ from stspec.weights.library import load_importer
 from tests.weights.test_schemes import Shapes, empty, public
 
 LEAVES = ("weight", "bias", "running_mean", "running_var")
-NL = {"insert": "non_local", "at": {"role": "block_output", "stages": [3, 4], "blocks": {"every": 2}}}
+PLACES = {"role": "block_output", "stages": [3, 4], "blocks": {"every": 2}}
+NL = {"insert": "non_local", "at": PLACES}
 
 
 def interaction_preserved() -> Shapes:
@@ -45,6 +46,11 @@ def compared_by_concatenation() -> Shapes:
     return found
 
 
+def biased() -> Shapes:
+    """X3DHead of `fc1_bias=True`."""
+    return dict(public("mm_x3d_s")) | {"cls_head.fc1.bias": (2048,)}
+
+
 @pytest.mark.parametrize(
     ("there", "spec", "said"),
     [
@@ -59,8 +65,9 @@ def compared_by_concatenation() -> Shapes:
             "tsm_resnet50",
             {"policy.temporal.nl": {**NL, "mode": "concatenation"}},
         ),
+        (biased(), "x3d:mmaction2_s", {"head.hidden_bias": True}),
     ],
-    ids=["ip_csn", "lateral_norm", "concatenation"],
+    ids=["ip_csn", "lateral_norm", "concatenation", "fc1_bias"],
 )
 def test_all_keys_have_a_way_there_and_back(
     there: Shapes, spec: str, said: dict[str, object]

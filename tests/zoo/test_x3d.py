@@ -39,6 +39,7 @@ def networks(draw: st.DrawFn) -> Network:
         ("policy.spatial.se.at.blocks", {"every": draw(st.integers(1, 2))}),
         ("policy.spatial.se.ratio", draw(st.sampled_from([0.0625, 0.25, 1.0]))),
         ("head.hidden", draw(st.sampled_from([None, 7]))),
+        ("head.hidden_bias", draw(st.booleans())),
         ("head.hidden_norm", draw(st.booleans())),
         ("head.window", draw(st.sampled_from([None, 1]))),
     ]

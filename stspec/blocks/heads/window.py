@@ -42,6 +42,7 @@ class WindowHead(Head):
     hidden: int | None = Field(
         default=None, ge=1, description="width of a layer in front of the classifier"
     )
+    hidden_bias: bool = Field(default=False, description="bias of the hidden layer")
     hidden_norm: bool = Field(default=False, description="batch norm behind the hidden layer")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="in front of the classifier")
     probabilities: Literal["none", "softmax", "sigmoid"] = Field(
@@ -55,7 +56,7 @@ class WindowHead(Head):
         pools = [scope.add("head_pool", self._pool(i), value) for i, value in enumerate(read)]
         y = scope.add("head_join", Concat(), *pools) if more else pools[0]
         if self.hidden is not None:
-            y = scope.add("hidden", Conv2d(width=self.hidden), y)
+            y = scope.add("hidden", Conv2d(width=self.hidden, bias=self.hidden_bias), y)
             if self.hidden_norm and scope.defaults.norm is not None:
                 y = scope.add("hidden_bn", scope.defaults.norm, y)
             y = scope.add("hidden_relu", scope.defaults.activation(), y)
