@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -237,7 +238,7 @@ def _check_logits(
     clip = torch.from_numpy(fill_input(oracle.input))
     double = _run(model.double(), clip.double(), network, axes)
     wanted = oracle.logits_fp64 if oracle.logits_fp64 is not None else oracle.logits
-    _compare(result, oracle, double, wanted.reshape(-1))
+    agrees = _compare(result, oracle, double, wanted.reshape(-1))
     if oracle.logits_fp64 is not None:
         single = _run(model.float(), clip, network, axes)
         attends = any("attention" in fact.node.body.kind for fact in network.facts.operators())
@@ -248,7 +249,7 @@ def _check_logits(
         if lost > limit:  # ill conditioned: what fp64 says is then what counts
             detail += f"; the original itself loses {lost:.1e} to fp32"
         result.add("logits fp32", worst <= limit, detail)
-    if not result.ok:
+    if not agrees:
         result.parts = first_difference(
             model.double(), clip.double(), network, oracle, imported, axes
         )
@@ -280,7 +281,7 @@ def _distance(got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
 
 def _compare(
     result: Result, oracle: Oracle, got: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]
-) -> None:
+) -> bool:
     if oracle.logits_fp64 is not None or oracle.fp64_maxdiff_over_std is None:
         worst, limit, unit = _distance(got, wanted), FP64_TOLERANCE, "of the largest"
     else:
@@ -289,6 +290,7 @@ def _compare(
         # Recorded figures have seven digits; fp32 itself is that far from the truth.
         limit, unit = 10 * oracle.fp64_maxdiff_over_std, "standard deviations"
     result.add("logits fp64", worst <= limit, f"{worst:.1e} {unit}, {limit:.1e} allowed")
+    return worst <= limit
 
 
 def first_difference(
@@ -342,26 +344,51 @@ def _statistics(
 
 
 def _module_names(imported: Imported, known: set[str]) -> dict[str, str]:
-    """Map public module names to ours: modules that own the same tensors are the same."""
-    loaded = imported.report.loaded
-    theirs = _by_tensors((source, entry.key) for entry in loaded for source in entry.sources)
-    ours = _by_tensors((entry.key, entry.key) for entry in loaded)
-    pairs = ((name, ours.get(tensors)) for tensors, name in theirs.items())
-    return {public: name for public, name in pairs if name in known}
+    """Map public module names to ours: modules that own the same tensors are the same.
 
-
-def _by_tensors(pairs: Iterable[tuple[str, str]]) -> dict[frozenset[str], str]:
-    """Return modules by the tensors that they own; of nested ones with the same, the innermost.
-
-    A unit whose parts lie apart in a block of the other side owns less than the block: the two are
-    not the same. A module around another may activate what that gives.
-
-    Args:
-        pairs: keys on one side, and what names their tensors on both.
+    Of several around one another that own the same, a block is the outermost, which adds the
+    shortcut, and a single operator the innermost, which nothing follows.
     """
-    owned: dict[str, set[str]] = {}
-    for key, tensor in pairs:
-        parts = key.split(".")
-        for i in range(1, len(parts)):
-            owned.setdefault(".".join(parts[:i]), set()).add(tensor)
-    return {frozenset(tensors): name for name, tensors in owned.items()}
+    theirs, ours = _owners(imported)
+    names: dict[str, str] = {}
+    for module in sorted(theirs, key=lambda name: name.count(".")):
+        keys = theirs[module]
+        name = _shared(key.rpartition(".")[0] for key in keys)
+        if name not in known or ours[name] != keys:
+            continue
+        is_operator = all(key.rpartition(".")[0] == name for key in keys)
+        around = [outer for outer, own in names.items() if own == name]
+        if is_operator:
+            for outer in around:
+                del names[outer]
+        if is_operator or not around:
+            names[module] = name
+    return names
+
+
+def _owners(imported: Imported) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Return which of our tensors public modules own, and which ours do."""
+    theirs: dict[str, set[str]] = {}
+    ours: dict[str, set[str]] = {}
+    report = imported.report
+    for entry in (*report.loaded, *report.filled):
+        for module in _around(entry.key.rpartition(".")[0]):
+            ours.setdefault(module, set()).add(entry.key)
+        # What is put together from several modules belongs to what is around them all.
+        owner = _shared(source.rpartition(".")[0] for source in entry.sources)
+        for module in _around(owner):
+            theirs.setdefault(module, set()).add(entry.key)
+    return theirs, ours
+
+
+def _around(module: str) -> Iterator[str]:
+    """Yield a module's name and those of the modules around it."""
+    while module:
+        yield module
+        module = module.rpartition(".")[0]
+
+
+def _shared(names: Iterable[str]) -> str:
+    """Return the segments that all names begin with."""
+    columns = zip(*(name.split(".") for name in names), strict=False)
+    return ".".join(column[0] for column in takewhile(lambda c: len(set(c)) == 1, columns))
