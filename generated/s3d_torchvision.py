@@ -1,4 +1,4 @@
-"""S3D as torchvision has it, with dropout.
+"""S3D as torchvision has it, with dropout and windows of a fixed size.
 
 Clip (N, 3, 64, 224, 224); 8.32 M parameters, 71.92 GMACs.
 Paper: Xie et al., Rethinking Spatiotemporal Feature Learning, ECCV 2018
@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_torchvision'.
-math 6b82f35e3097c68f, weights b369d21b1976fb37.
+math 560ae36a62171024, weights b369d21b1976fb37.
 """
 
 import torch

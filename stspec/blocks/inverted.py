@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from stspec.blocks.base import RESIDUAL_START
-from stspec.blocks.residual import Residual, close
+from stspec.blocks.residual import Residual, StrideOn, close, stride_on, strides
 from stspec.graph import Ref, Scope
 from stspec.ops.activation import Activation, ReLU, ReLU6, Swish
 from stspec.ops.conv import Groups
@@ -25,7 +25,8 @@ class InvertedBottleneck(Residual):
     kind: ClassVar[str] = "inverted_bottleneck"
 
     width: int = Field(ge=1, description="output channels")
-    stride: int = Field(default=1, ge=1, description="spatial stride of the 3x3 convolution")
+    stride: int = Field(default=1, ge=1, description="spatial stride")
+    stride_on: StrideOn = stride_on()
     expansion: float = Field(
         default=2.25, gt=0, le=64, description="inner channels per output channel, rounded down"
     )
@@ -44,16 +45,24 @@ class InvertedBottleneck(Residual):
         inner = max(1, int(self.expansion * self.width))
         scope.fields["inner"] = inner
         norm = self.shortcut_norm == "always" or x.channels != self.width
+        first, second = strides(self.stride, self.stride_on)
         shortcut = self.short(scope, x, self.width, norm)
         y = scope.unit(
-            "conv1", x, width=inner, kernel=1, norm="bn1", act="relu1", roles=RESIDUAL_START
+            "conv1",
+            x,
+            width=inner,
+            kernel=1,
+            stride=first,
+            norm="bn1",
+            act="relu1",
+            roles=RESIDUAL_START,
         )
         y = scope.unit(
             "conv2",
             y,
             width=inner,
             kernel=3,
-            stride=self.stride,
+            stride=second,
             groups=self.groups,
             norm="bn2",
             act="act2",

@@ -17,6 +17,18 @@ from stspec.ops.join import Add, PadChannels
 from stspec.ops.pool import AvgPool2d, MaxPool2d
 
 Shortcut = Literal["projection", "pooled_projection", "zero_padded"]
+StrideOn = Literal["conv1", "conv2"]
+
+
+def stride_on() -> Any:
+    """Return the field of blocks that says which of their convolutions strides."""
+    words = "convolution that strides: 1x1 as in Caffe, or 3x3"
+    return Field(default="conv2", description=words)
+
+
+def strides(stride: int, on: StrideOn) -> tuple[int, int]:
+    """Return the strides of conv1 and conv2."""
+    return (stride, 1) if on == "conv1" else (1, stride)
 
 
 class Residual(Block):
@@ -128,15 +140,13 @@ class BottleneckFields(Residual):
 
     width: int = Field(ge=1, description="channels of the first two convolutions")
     stride: int = Field(default=1, ge=1, description="spatial stride")
-    stride_on: Literal["conv1", "conv2"] = Field(
-        default="conv2", description="convolution that strides: 1x1 as in Caffe, or 3x3"
-    )
+    stride_on: StrideOn = stride_on()
     expansion: int = Field(default=4, ge=1, description="output channels per channel of width")
     groups: Groups = Field(default=1, description="channel groups of the 3x3, or depthwise")
 
     def strides(self) -> tuple[int, int]:
         """Return the strides of conv1 and conv2."""
-        return (self.stride, 1) if self.stride_on == "conv1" else (1, self.stride)
+        return strides(self.stride, self.stride_on)
 
 
 class Bottleneck(BottleneckFields):

@@ -15,7 +15,7 @@ from stspec.ops.base import Op
 from stspec.ops.plugin import find_op
 from stspec.ops.squeeze import rounded
 from stspec.schema.collect import Collector, names_of, split
-from stspec.schema.models import LayerKeys
+from stspec.schema.models import Backbone, LayerKeys
 from stspec.schema.names import check_known, check_name
 from stspec.schema.validate import validate
 from stspec.source.nodes import Mapping, Node, Scalar, Sequence
@@ -67,28 +67,31 @@ def parse_layers(
     return tuple(layers)
 
 
-def scaled(layer: Layer, width: float, divisor: int, depth: float) -> Layer:
+def scaled(layer: Layer, backbone: Backbone) -> Layer:
     """Return a layer with other numbers of channels and blocks (Tan and Le, EfficientNet, 2019).
 
     Channels are rounded to the nearest multiple of the divisor, and up where that would take
     away more than a tenth; with a divisor of 1 fractions are cut off, as in wide ResNets
-    (Zagoruyko and Komodakis, BMVC 2016). The blocks of a stage are rounded up.
+    (Zagoruyko and Komodakis, BMVC 2016), unless the backbone says otherwise. The blocks of a
+    stage are rounded up.
     """
     if isinstance(layer.body, tuple):
-        body = tuple(scaled(x, width, divisor, depth) for x in layer.body)
-        return replace(layer, body=body)
+        return replace(layer, body=tuple(scaled(x, backbone) for x in layer.body))
+    width = backbone.width if layer.keys.narrows else max(1.0, backbone.width)
 
     def scale(value: Any) -> Any:
         if isinstance(value, list):
             return [scale(item) for item in value]
         if type(value) is not int:
             return value
-        return max(1, int(value * width)) if divisor == 1 else rounded(value * width, divisor)
+        if backbone.cuts_off:
+            return max(1, int(value * width) // backbone.divisor) * backbone.divisor
+        return rounded(value * width, backbone.divisor)
 
     values = {k: scale(v) if k in layer.body.channel_fields else v for k, v in layer.values.items()}
     keys = layer.keys
     if "repeat" in keys.model_fields_set:
-        keys = keys.model_copy(update={"repeat": math.ceil(keys.repeat * depth)})
+        keys = keys.model_copy(update={"repeat": math.ceil(keys.repeat * backbone.depth)})
     return replace(layer, values=values, keys=keys)
 
 

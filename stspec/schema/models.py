@@ -221,6 +221,9 @@ class LayerKeys(Strict):
     repeat: int = Field(default=1, ge=1, le=1000, description="blocks of a stage")
     stage: int | None = Field(default=None, ge=1, description="stage, 1 being the stem")
     role: Names = Field(default_factory=list, description="roles, for selectors")
+    narrows: bool = Field(
+        default=True, description="whether a width of the backbone below 1 narrows it"
+    )
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
@@ -246,11 +249,19 @@ class Backbone(Strict):
     divisor: int = Field(
         default=1, ge=1, le=1024, description="channels are rounded to multiples of it"
     )
+    rounding: Literal["nearest", "down"] | None = Field(
+        default=None, description="to which multiple; nearest, but down where the divisor is 1"
+    )
     depth: float = Field(
         default=1.0, gt=0, le=64, description="factor on the blocks of every stage, rounded up"
     )
     layers: dict[str, dict[str, Any]] = Field(description="layers by name")
     head: dict[str, Any] = Field(default_factory=dict, description="defaults of the head")
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether scaled channels are rounded down rather than to the nearest multiple."""
+        return self.rounding == "down" or (self.rounding is None and self.divisor == 1)
 
 
 class Policy(Strict):

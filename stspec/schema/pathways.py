@@ -75,8 +75,7 @@ def parse_stack(
             backbone = validate(backbone_node, Backbone, path=(*place, "backbone"), key=key)
         layers = parse_layers(backbone_node.get("layers"), errors, place)
         if backbone is not None:
-            factors = (backbone.width, backbone.divisor, backbone.depth)
-            layers = tuple(scaled(layer, *factors) for layer in layers)
+            layers = tuple(scaled(layer, backbone) for layer in layers)
             if backbone.depth > 1:
                 with errors.collect():
                     check_count(layers, backbone_node)

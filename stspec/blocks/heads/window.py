@@ -14,7 +14,7 @@ from stspec.ops.join import Concat
 from stspec.ops.window import PositionMean, Positions, Probabilities, WindowPool
 
 Side = Annotated[int, Field(ge=1)] | Literal["map"]
-WindowSizes = Annotated[list[Side], Field(min_length=3, max_length=3)]
+WindowSizes = Annotated[list[Side], Field(min_length=2, max_length=3)]
 
 
 class WindowHead(Head):
@@ -36,8 +36,9 @@ class WindowHead(Head):
         | None
     ) = Field(
         default=None,
-        description="side of the windows, which a smaller map fills; or frames, height and width, "
-        "or such for each value that is read; `map`, and none said, is the clip's",
+        description="side of the windows, which a smaller map fills; or frames and such a side; or "
+        "frames, height and width, or such for each value that is read; `map`, and none said, is "
+        "the clip's",
     )
     hidden: int | None = Field(
         default=None, ge=1, description="width of a layer in front of the classifier"
@@ -74,5 +75,7 @@ class WindowHead(Head):
         own = self.window[number % len(self.window)]
         # One window for all is a list of sides, windows of their own are a list of such lists.
         sides = own if isinstance(own, list) else self.window
-        frames, height, width = (side if isinstance(side, int) else None for side in sides)
-        return WindowPool(frames=frames, height=height, width=width)
+        frames, *rest = (side if isinstance(side, int) else None for side in sides)
+        if len(rest) == 1:
+            return WindowPool(frames=frames, side=rest[0])
+        return WindowPool(frames=frames, height=rest[0], width=rest[1])
