@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'avg_resnet50'.
-math 73754682bc627aae, weights 984402b294eadd4f.
+math aa6a0ffd37ccc8c3, weights 984402b294eadd4f.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_full'.
-math 4091cc7efb0a2eb5, weights a8912542a679d541.
+math fe631c9f173542c7, weights a8912542a679d541.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video 
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_lite'.
-math 519a4f10e462fc3b, weights 37cb6922bd0bcbd0.
+math 77e98ae2d666aee7, weights 37cb6922bd0bcbd0.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn3d'.
-math e32cd64701ca42e9, weights 6442017f88f9dfa8.
+math 6c6f7b4e7a0b9d7c, weights 6442017f88f9dfa8.
 """
 
 import torch

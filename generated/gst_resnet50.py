@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gst_resnet50'.
-math 8da3198028b9de15, weights 22ea3286c22704b7.
+math cd9413f2f2e87866, weights 22ea3286c22704b7.
 """
 
 import torch

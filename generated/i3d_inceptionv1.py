@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_inceptionv1'.
-math 74d4410dee979f69, weights dbfa88cc70fcf3b8.
+math 513983fe1e51bb44, weights dbfa88cc70fcf3b8.
 """
 
 import torch

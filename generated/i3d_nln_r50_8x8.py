@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_nln_r50_8x8'.
-math 414ab02606e5f378, weights e37b745fa2d07dcb.
+math ff8b5012681fc2ac, weights e37b745fa2d07dcb.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original'.
-math 0d869b30a89315aa, weights 7c43bd1e3f86b672.
+math 703b0e1a20f2b4bd, weights 7c43bd1e3f86b672.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original_flow'.
-math 67b47077cc90ad85, weights 95a67d5193800572.
+math 88a910787cf8e451, weights 95a67d5193800572.
 """
 
 import torch

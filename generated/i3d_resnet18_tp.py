@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18_tp'.
-math 932602c0cefeb0e5, weights 8adc8948472b237d.
+math fefab392deb859c2, weights 8adc8948472b237d.
 """
 
 import torch

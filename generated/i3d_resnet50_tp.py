@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet50_tp'.
-math 02a3103dc87bd86c, weights 05eed2aefae0502e.
+math 0a73959eac4119be, weights 05eed2aefae0502e.
 """
 
 import torch

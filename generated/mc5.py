@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc5'.
-math 4aad1b4af73645a0, weights e452d10c06c09367.
+math f03a07a99a44349c, weights e452d10c06c09367.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mff'.
-math 675b665db52cb5b0, weights 81e7c99b22f74a61.
+math a1b7297d7f10e9bc, weights 81e7c99b22f74a61.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_131'.
-math f50c2d4434ef3664, weights b4e3831c6280e6bf.
+math f3b89a2e0c813a83, weights b4e3831c6280e6bf.
 """
 
 import torch

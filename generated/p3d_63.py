@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_63'.
-math 8c1a1f2b89849a7a, weights 5ca995510f3afeed.
+math f43fcb7f5a7a5e0e, weights 5ca995510f3afeed.
 """
 
 import torch

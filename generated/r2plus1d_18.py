@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_18'.
-math e524dd735d84261c, weights fc3bc5bfe915a1cb.
+math dc24ffdde243f132, weights fc3bc5bfe915a1cb.
 """
 
 import torch

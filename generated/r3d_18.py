@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r3d_18'.
-math 4062da3e5f4f999b, weights faa5010ad1c74fc7.
+math fec3856061be0907, weights faa5010ad1c74fc7.
 """
 
 import torch

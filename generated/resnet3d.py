@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'resnet3d'.
-math 6bb30550c23096a6, weights b6e177eee2282ec4.
+math 0b10277cf626ece5, weights b6e177eee2282ec4.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc3'.
-math 2fbc0974eedd6b89, weights 6e224929237e4691.
+math 82deb5a60cb389fb, weights 6e224929237e4691.
 """
 
 import torch

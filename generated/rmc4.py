@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math fc5eb10cd08ca6e6, weights 059755d7baab1578.
+math af3ee24b556920b0, weights 059755d7baab1578.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_inceptionv1'.
-math 6872c620e94b0a23, weights 14fbf5c0e670ee91.
+math c426fe4fc6af46a3, weights 14fbf5c0e670ee91.
 """
 
 import torch

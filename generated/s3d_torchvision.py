@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_torchvision'.
-math 560ae36a62171024, weights b369d21b1976fb37.
+math 0e827b68b50f90fb, weights b369d21b1976fb37.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slow_r50_4x16'.
-math afba07ac62ae762c, weights 09287f2bb1f3f5be.
+math e1960203e4a66641, weights 09287f2bb1f3f5be.
 """
 
 import torch

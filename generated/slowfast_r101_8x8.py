@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r101_8x8'.
-math c7590843bd56e456, weights a2c6116df0ba4261.
+math b94253134b2d965e, weights a2c6116df0ba4261.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r50_4x16'.
-math 1642b12fe6b92042, weights 7bc46cc49a3df8d8.
+math fad42659a018a758, weights 7bc46cc49a3df8d8.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_motions'.
-math 25b891bcd7b581d2, weights f4b21034a39d41c7.
+math 7aed186161fd4316, weights f4b21034a39d41c7.
 """
 
 # mypy: allow-untyped-calls

@@ -6,7 +6,7 @@ Paper: Hussein et al., Timeception for Complex Action Recognition, CVPR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'timeception'.
-math 0edb388944b26b5b, weights b827a56ede14acd2.
+math 7d78b68154683a3d, weights b827a56ede14acd2.
 """
 
 # mypy: allow-untyped-calls

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tpn'.
-math d0811990e3bd3437, weights 70f504a528be880e.
+math 3e2718a22244b175, weights 70f504a528be880e.
 """
 
 import torch

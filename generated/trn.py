@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'trn'.
-math 76d2438ba33bddc5, weights b5d07fc0f763b250.
+math be39f543649a38a2, weights b5d07fc0f763b250.
 """
 
 import torch

@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_l'.
-math dd30c242b3bc6f23, weights 0afb18eb57e853f2.
+math 93536c910f52b019, weights 0afb18eb57e853f2.
 """
 
 # mypy: allow-untyped-calls

@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_m'.
-math e440ca7f218a7988, weights f410c1076f54e2b1.
+math 60adf40cfb56567b, weights f410c1076f54e2b1.
 """
 
 # mypy: allow-untyped-calls

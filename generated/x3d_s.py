@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_s'.
-math 03c9515389e78b3a, weights f410c1076f54e2b1.
+math 5f10aa96d005af22, weights f410c1076f54e2b1.
 """
 
 # mypy: allow-untyped-calls

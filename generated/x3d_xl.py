@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_xl'.
-math a90dadcff9b8f467, weights 5f5ea896388b9c81.
+math e181d8551a557452, weights 5f5ea896388b9c81.
 """
 
 # mypy: allow-untyped-calls

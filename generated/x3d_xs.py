@@ -6,7 +6,7 @@ Paper: Feichtenhofer, X3D: Expanding Architectures for Efficient Video Recogniti
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'x3d_xs'.
-math ba6861a3a0827ff8, weights f410c1076f54e2b1.
+math 877aef1a7f3cd25e, weights f410c1076f54e2b1.
 """
 
 # mypy: allow-untyped-calls

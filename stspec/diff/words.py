@@ -65,6 +65,7 @@ def _setting(name: str, value: Any) -> str:
 
 def _conv(op: Any) -> str:
     words = f"{kernel_text(op)} convolution"
+    words += f" of dilation {op.dilation}" if op.dilation > 1 else ""
     if op.groups == "depthwise":
         return f"depth-wise {words}"
     return words if op.groups == 1 else f"{words} in {op.groups} groups"

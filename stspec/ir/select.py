@@ -96,7 +96,9 @@ def is_kind(op: Op, kinds: list[str]) -> bool:
 
 
 def _kernel(body: Op | Graph) -> int | None:
-    return body.space.kernel if isinstance(body, Conv2d | Pool2d) else None
+    if isinstance(body, Conv2d):
+        return max(body.sides)
+    return body.space.kernel if isinstance(body, Pool2d) else None
 
 
 def _pointwise(body: Op | Graph) -> bool | None:

@@ -49,6 +49,15 @@ class Conv2d(Op):
     )
     groups: Groups = Field(default=1, description="channel groups, or depthwise")
     bias: bool = Field(default=False, description="whether a bias is added")
+    dilation: int = Field(
+        default=1, ge=1, le=1024, description="pixels from one tap of the kernel to the next"
+    )
+
+    @model_validator(mode="after")
+    def _padded_by_number(self) -> Self:
+        if self.padding == "same" and self.dilation > 1:
+            raise ValueError("`padding: same` is of dense kernels; give the padding as a number")
+        return self
 
     @property
     def time(self) -> Reach:
@@ -63,7 +72,8 @@ class Conv2d(Op):
     @property
     def spatial(self) -> tuple[Reach, Reach]:
         """Return kernel, stride and padding in height and in width."""
-        height, width = (_reach(side, self.stride, self.padding) for side in self.sides)
+        spans = (self.dilation * (side - 1) + 1 for side in self.sides)
+        height, width = (_reach(span, self.stride, self.padding) for span in spans)
         return height, width
 
     @property
@@ -127,6 +137,7 @@ class Conv2d(Op):
                 Arg("kernel_size", sizes),
                 Arg("stride", self.strides(), (1,) * len(sizes)),
                 *(() if by_size else (padding,)),
+                Arg("dilation", self.dilations(), (1,) * len(sizes)),
                 Arg("groups", self.group_count(c), 1),
                 Arg("bias", self.bias, True),
             ),
@@ -136,6 +147,10 @@ class Conv2d(Op):
     def strides(self) -> tuple[int, ...]:
         """Return the strides in the order of the kernel's axes."""
         return (self.stride, self.stride)
+
+    def dilations(self) -> tuple[int, ...]:
+        """Return the dilations in the order of the kernel's axes."""
+        return (self.dilation, self.dilation)
 
     def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
@@ -177,6 +192,10 @@ class Conv3d(Conv2d):
         """Return the strides in the order of the kernel's axes."""
         return (self.stride_t, self.stride, self.stride)
 
+    def dilations(self) -> tuple[int, ...]:
+        """Return the dilations in the order of the kernel's axes; that of time is 1."""
+        return (1, *super().dilations())
+
     def paddings(self) -> tuple[int | Same, ...]:
         """Return the paddings in the order of the kernel's axes."""
         return (self.time.padding, *super().paddings())
@@ -203,7 +222,8 @@ class Conv3d(Conv2d):
         sides = zip(self.paddings(), self.kernel_sizes(), strict=True)
         apart = self.group_count(channels) == channels == site.output.channels > 1
         within = all(pad != "same" and pad < size for pad, size in sides)
-        return apart and within and math.prod(self.kernel_sizes()) > 1
+        # Gradients of the module that runs it faster are those of dense kernels.
+        return apart and within and self.dilation == 1 and math.prod(self.kernel_sizes()) > 1
 
 
 def _reach(kernel: int, stride: int, padding: int | Same | None) -> Reach:

@@ -40,8 +40,8 @@ def conv(op: Conv2d, weights: Weights, x: list[Tensor]) -> Tensor:
         weight = weight.unsqueeze(2)
     clip, padding = _padded(x[0], (op.time, *op.spatial), 0.0)
     stride = (op.time.stride, op.stride, op.stride)
-    groups = op.group_count(clip.shape[1])
-    return F.conv3d(clip, weight, weights("bias"), stride, padding, groups=groups)
+    dilation, groups = (1, op.dilation, op.dilation), op.group_count(clip.shape[1])
+    return F.conv3d(clip, weight, weights("bias"), stride, padding, dilation, groups)
 
 
 def _padded(x: Tensor, axes: tuple[Reach, ...], fill: float) -> tuple[Tensor, tuple[int, ...]]:

@@ -9,6 +9,7 @@ import pytest
 from stspec.network import load
 
 PYSLOWFAST = "facebookresearch/SlowFast @287ec00 slowfast/models"
+PYTORCHVIDEO = "facebookresearch/pytorchvideo @f3142bb"
 TORCHVISION = "torchvision 0.29.2"
 
 FACTOR_1 = {"backbone.depth": 1.0, "clip.frames": 5, "clip.size": 64}
@@ -35,6 +36,23 @@ STAGES = [f"layer{number}" for number in range(1, 5)]
             FACTOR_1 | {f"backbone.layers.{stage}.stride_on": "conv1" for stage in STAGES},
             1_856_111,
             49_192_288,
+        ),
+        (
+            PYTORCHVIDEO,
+            "stage_conv_b_dilation (1, 2, 2) of the last stage, without a stride",
+            "slow_r50_8x8",
+            {
+                "clip.frames": 4,
+                "clip.size": 64,
+                "backbone.layers.layer4.stride": 1,
+                "policy.spatial.dilated": {
+                    "where": {"slot": "conv2", "stages": 5},
+                    "to": "conv3d",
+                    "dilation": 2,
+                },
+            },
+            31_657_035,
+            2_597_083_136,
         ),
         (TORCHVISION, "s3d", "s3d_torchvision", {"clip.frames": 20, "clip.size": [229, 243]},
          7_921_323, 25_667_982_848),
