@@ -337,7 +337,7 @@ def _layer_keys() -> Json:
 
 
 def _layer_fields(target: type[BaseModel], action: str) -> Json:
-    return _object(target, _fields(target), also=(action, "repeat", "stage", "role"))
+    return _object(target, _fields(target), also=(action, "repeat", "stage", "role", "narrows"))
 
 
 def _if(key: str, value: str, then: Json) -> Json:
