@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 import importlib.util
 import os
 import pickle
@@ -143,17 +144,15 @@ def test_bytes_do_not_depend_on_the_process() -> None:
         "texts = ''.join(load(name).emit().text for name in shipped());"
         "print(hashlib.sha256(texts.encode()).hexdigest())"
     )
-    digests = set()
-    for seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        digests.add(done.stdout)
-    assert len(digests) == 1
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONHASHSEED": "2718281828"},  # ours is random
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    texts = "".join(whole(name).emit().text for name in shipped())
+    assert done.stdout.strip() == hashlib.sha256(texts.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["tam_resnet18", "i3d_inceptionv1_tp", "nln_resnet50"])

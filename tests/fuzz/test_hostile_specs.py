@@ -1,19 +1,23 @@
 """Sizes and names that a stranger chose: a model or a diagnosis, soon, and only where it was asked.
 
-Each spec runs in a process of its own, which is ended after a minute.
+Each spec is built in a process of its own, which is ended when it takes too long.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
 
+from stspec.cli.main import main
+from tests.forking import ask
+
 PLAIN = "{op: conv2d, width: 8, kernel: 3}"
-MINUTE = 60
 
 
 def spec(
@@ -95,15 +99,19 @@ ACCEPTED: dict[str, Callable[[], str]] = {
 }
 
 
-def run(folder: Path, text: str, *command: str) -> subprocess.CompletedProcess[str]:
+def build(folder: Path, text: str) -> tuple[int, str]:
+    """Return the status of `stspec build`, and what it says."""
     (folder / "hostile.yaml").write_text(text, encoding="utf-8")
-    return subprocess.run(
-        [sys.executable, "-m", "stspec.cli", command[0], "hostile.yaml", *command[1:]],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=MINUTE,
-    )
+    status, said = ask(build_in, folder)
+    return int(status), str(said)
+
+
+def build_in(folder: Path, told: SimpleQueue[tuple[int, str]]) -> None:
+    os.chdir(folder)
+    said = StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        status = main(["build", "hostile.yaml", "--no-instantiate", "-o", "out.py"])
+    told.put((status, said.getvalue()))
 
 
 @pytest.fixture
@@ -115,9 +123,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_is_refused_with_a_diagnosis(name: str, folder: Path) -> None:
-    done = run(folder, REFUSED[name](), "build", "--no-instantiate", "-o", "out.py")
-    assert done.returncode == 2, done.stdout[-2000:] + done.stderr[-2000:]
-    said = done.stdout + done.stderr
+    status, said = build(folder, REFUSED[name]())
+    assert status == 2, said[-2000:]
     assert "error[" in said and "Traceback" not in said
     assert len(said) < 20_000
     assert [path.name for path in folder.parent.rglob("*") if path.is_file()] == ["hostile.yaml"]
@@ -125,8 +132,8 @@ def test_is_refused_with_a_diagnosis(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_is_built_where_it_was_asked(name: str, folder: Path) -> None:
-    done = run(folder, ACCEPTED[name](), "build", "--no-instantiate", "-o", "out.py")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    status, said = build(folder, ACCEPTED[name]())
+    assert status == 0, said[-2000:]
     assert {path.name for path in folder.parent.rglob("*") if path.is_file()} == {
         "hostile.yaml",
         "out.py",
