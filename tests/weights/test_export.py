@@ -25,6 +25,16 @@ ROWS = {row.name: row for row in read_table(TESTS / "oracles.yaml")}
 WITHOUT_ORACLE = {"caffe2", "res2net"}
 
 
+def framed(key: str) -> str:
+    """The name in the frame of tsn-pytorch, which puts a classifier of its own behind dropout."""
+    layer, _, leaf = key.rpartition(".")
+    return f"new_fc.{leaf}" if layer.startswith("fc") else f"base_model.{key}"
+
+
+FRAMED = {"eco": framed}
+"""Code bases whose files are of framed networks, and whose references are of networks alone."""
+
+
 def compiled(name: str) -> tuple[Network, Oracle, str]:
     """The network of a row, its oracle, and the importer."""
     row: Row = ROWS[name]
@@ -51,8 +61,9 @@ def test_the_rules_alone_tell_the_public_keys(name: str) -> None:
     """Of every reference: all keys with their shapes, those that are never read too."""
     network, oracle, importer = compiled(name)
     found = public_template(model_of(network), load_importer(importer))
-    counters = {key for key in (*found, *oracle.state_dict) if is_counter(key)}
-    there = {key: tuple(shape) for key, shape in oracle.state_dict.items() if key not in counters}
+    public = {FRAMED.get(importer, str)(key): shape for key, shape in oracle.state_dict.items()}
+    counters = {key for key in (*found, *public) if is_counter(key)}
+    there = {key: tuple(shape) for key, shape in public.items() if key not in counters}
     assert {key: blank.shape for key, blank in found.items() if key not in counters} == there
 
 
@@ -82,7 +93,7 @@ def test_there_and_back(importer: str) -> None:
     for key, value in public.items():
         np.testing.assert_array_equal(back.state[key], value, strict=True)
         if key not in unread and not is_counter(key):
-            assert told.state[key].shape == value.shape
+            assert told.state[FRAMED.get(importer, str)(key)].shape == value.shape
     for key, value in imported.state.items():
         np.testing.assert_array_equal(again.state[key], value)
 
@@ -149,3 +160,30 @@ def test_what_a_rule_takes_apart_or_apart_of(tmp_path: Path) -> None:
     back = export_state_dict(ours, found, scheme).state
     np.testing.assert_array_equal(back["head.b.weight"], ours["fc.weight"][3:])
     np.testing.assert_array_equal(back["tap.2.weight"], ours["tap.weight"][:, 2])
+
+
+def test_files_of_eco_are_framed() -> None:
+    """As its training writes them, in DataParallel; without dropout the classifier stays inside."""
+    _, oracle, _ = compiled("eco_lite_f4")
+    assert recognise(f"module.{framed(key)}" for key in oracle.state_dict) == "eco"
+    names = {"eco_lite": "fc_final", "eco_full": "fc_final", "eco_resnet18": "fc8"}
+    for name, classifier in names.items():
+        network = load(name, ["head.dropout=0"])
+        found = public_template(model_of(network), load_importer("eco"))
+        assert f"base_model.{classifier}.weight" in found
+        assert "new_fc.weight" not in found
+
+
+def test_mobilenets_classifier_stays_inside_without_dropout() -> None:
+    network = load("tsn_mobilenetv2", ["head.dropout=0"])
+    found = public_template(model_of(network), load_importer("mit_han_lab"))
+    assert "base_model.classifier.weight" in found
+    assert "new_fc.weight" not in found
+
+
+def test_what_tins_code_base_shifts_whole_blocks_for() -> None:
+    network = load("tsm_resnet50_in_place")
+    found = public_template(model_of(network), load_importer("tin"))
+    assert "base_model.layer1.0.net.downsample.0.weight" in found
+    state = {key: np.broadcast_to(np.float32(0), blank.shape) for key, blank in found.items()}
+    assert import_state_dict(state, network.state, "tin").report.complete
