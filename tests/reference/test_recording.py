@@ -178,3 +178,20 @@ def test_what_is_asked_for_must_be_there(
     (folder / "mine.json").mkdir()  # a folder is no oracle to be named
     assert main(["verify", str(table), "--oracles", str(folder)]) == 1
     assert "did you mean" not in capsys.readouterr().out
+
+
+class Reading(nn.Module):
+    """Reads features of frames, (N, T, C), in two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(12, 10, 2, batch_first=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        read: Tensor = self.rnn(features)[0]
+        return read
+
+
+def test_products_of_an_lstm_are_counted() -> None:
+    """Four gates of ten numbers per frame and layer, from what arrives and from the state."""
+    assert record(Reading(), (2, 5, 12))["macs"] == 2 * 5 * 4 * 10 * ((12 + 10) + (10 + 10))
