@@ -187,3 +187,21 @@ def test_what_tins_code_base_shifts_whole_blocks_for() -> None:
     assert "base_model.layer1.0.net.downsample.0.weight" in found
     state = {key: np.broadcast_to(np.float32(0), blank.shape) for key, blank in found.items()}
     assert import_state_dict(state, network.state, "tin").report.complete
+
+
+@pytest.mark.parametrize("importer", ["tin", "x_temporal"])
+def test_non_local_blocks_wrap_blocks_of_tins_descendants(importer: str) -> None:
+    network = load("tsm_resnet50_nl", ["clip.frames=4"])
+    found = public_template(model_of(network), load_importer(importer))
+    assert "base_model.layer3.4.block.conv1.net.weight" in found
+    assert found["base_model.layer2.0.nl.W.0.weight"].shape == (512, 256, 1, 1, 1)
+
+
+def test_bottlenecks_have_one_pair_of_convolutions_in_x_temporal() -> None:
+    backbone = ("backbone", {"extends": "resnet50", "norm": {"eps": 0.00001}})
+    network = load("r2plus1d_18_x_temporal", [backbone])
+    found = public_template(model_of(network), load_importer("x_temporal"))
+    assert {"layer1.0.bn1.weight", "layer1.0.bn3.weight", "layer1.0.conv2.bn.weight"} <= set(found)
+    assert recognise(found) == "x_temporal"
+    state = {key: np.broadcast_to(np.float32(0), blank.shape) for key, blank in found.items()}
+    assert import_state_dict(state, network.state, "x_temporal").report.complete
