@@ -38,9 +38,8 @@ from pydantic_core import PydanticUndefined
 from scripts.published import published_costs
 from stspec.blocks.heads import HEADS
 from stspec.blocks.registry import BLOCKS
-from stspec.compose import names
+from stspec.compose import index, names
 from stspec.data.lists.forms import FORMS
-from stspec.diagnostics import SpecError
 from stspec.graph import Graph
 from stspec.ir.build import build_image_model
 from stspec.ir.select import sites_of
@@ -128,10 +127,9 @@ def _is_family(name: str) -> bool:
 
 
 def _figures(name: str) -> str:
-    try:
-        facts = load(name).facts
-    except SpecError:
+    if name not in index():
         return ""
+    facts = load(name).facts
     return f"{facts.params / 1e6:.2f} M, {sum(facts.macs().values()) / 1e9:.2f} G"
 
 

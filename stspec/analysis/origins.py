@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stspec.compose.locate import data_root
@@ -56,6 +57,7 @@ def origin(node: Node) -> str:
     return f"{_short(node.span.file)}:{node.span.line}"
 
 
+@cache
 def _short(file: str) -> str:
     """Return a shipped spec's path from its folder on, another's as it is."""
     try:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from stspec.evaluate.predictions import Predictions
 
 MODELS = ("tsn_motions", "tam_motions")
+EPOCHS = 8
+"""As many as TAM needs; the recipe has more."""
 
 
 def demo(
@@ -46,6 +48,7 @@ def demo(
 def _trained(name: str, clips: Path, folder: Path, seed: int, workers: int | None) -> Path:
     """Train a model, or let its run go on; return the run's folder."""
     from stspec.cli.screen import write
+    from stspec.train.recipe import load_recipe
     from stspec.train.run import train
 
     if (folder / "metrics.json").is_file():
@@ -53,7 +56,8 @@ def _trained(name: str, clips: Path, folder: Path, seed: int, workers: int | Non
     elif (folder / "run.json").is_file():
         train(resume=folder, workers=workers)
     else:
-        train(name, clips, recipe="motions", run=folder, seed=seed, workers=workers)
+        recipe = load_recipe("motions", [("epochs", EPOCHS)])
+        train(name, clips, recipe=recipe, run=folder, seed=seed, workers=workers)
     return folder
 
 

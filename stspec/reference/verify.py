@@ -202,7 +202,7 @@ def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
 
 def _check_state(result: Result, oracle: Oracle, imported: Imported) -> None:
     report = imported.report
-    missing = [entry.key for entry in (*report.filled, *report.left_out) if not entry.inert]
+    missing = [entry.key for entry in (*report.filled, *report.left_out) if not entry.foreseen]
     detail = f"{len(report.loaded)} tensors loaded of {len(oracle.state_dict)} public ones"
     if missing:
         detail += f"; not accounted for: {', '.join(missing[:4])}"

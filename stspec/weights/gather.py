@@ -48,8 +48,7 @@ def gather(
         route = choose(scheme.routes(name), expected)
         if route.dropped is not None:
             shape = tuple(public[name].shape)
-            entry = Entry(name, "left_out", shape, reason=route.dropped, inert=route.inert)
-            result.left_out.append(entry)
+            result.left_out.append(_foreseen(name, shape, route.dropped, route.inert))
         elif route.tap is not None:
             stacks.setdefault(route.key, []).append((route, name))
         elif route.row is not None:
@@ -63,6 +62,10 @@ def gather(
     if result.problems:
         raise SpecError(result.problems)
     return result.pieces, result.left_out
+
+
+def _foreseen(name: str, shape: tuple[int, ...], reason: str, inert: bool) -> Entry:
+    return Entry(name, "left_out", shape, reason=reason, inert=inert, foreseen=True)
 
 
 def choose(routes: Iterable[Route], expected: Collection[str]) -> Route:
@@ -99,7 +102,7 @@ def _take(
         return
     shape = (len(array) - 1, *array.shape[1:])
     reason = f"all entries but number {row + 1}, which no clip reads"
-    result.left_out.append(Entry(name, "left_out", shape, reason=reason, inert=True))
+    result.left_out.append(_foreseen(name, shape, reason, inert=True))
     _add(Piece(route.key, array[row], (name,), ("taken",)), result)
 
 

@@ -27,7 +27,8 @@ class Entry:
 
     `how` says what was done to a loaded tensor (`renamed`, `reshaped`, `stacked`, `tied`,
     `inflated (repeat)`, `adapted (3 to 10 channels)`), nothing where its values were taken as
-    they are. `inert` marks parameters that the public model registers and never uses.
+    they are. `foreseen` marks public tensors that the importer leaves out and says why; `inert`
+    those of them that are parameters which the public model registers and never uses.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Entry:
     how: tuple[str, ...] = ()
     reason: str | None = None
     inert: bool = False
+    foreseen: bool = False
 
     @property
     def elements(self) -> int:
@@ -74,8 +76,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every tensor of ours was loaded, and every public one used or inert."""
-        return not self.filled and all(entry.inert for entry in self.left_out)
+        """Whether every tensor of ours was loaded, and every public one used or foreseen."""
+        return not self.filled and all(entry.foreseen for entry in self.left_out)
 
     @property
     def inert_elements(self) -> int:

@@ -12,7 +12,7 @@ from stspec.cli.main import main
 from stspec.data import motions
 from stspec.runs.directory import Run
 from stspec.train import run
-from stspec.train.recipe import load_recipe
+from stspec.train.recipe import Recipe, load_recipe
 
 FEW: dict[str, Any] = {"train": 48, "val": 24, "frames": 8, "workers": 1}
 
@@ -23,9 +23,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     train = run.train
 
-    def once(target: Any = None, *arguments: Any, recipe: str = "", **options: Any) -> Run:
+    def once(target: Any, *arguments: Any, recipe: Recipe, **options: Any) -> Run:
         names.append(target)
-        short = load_recipe(recipe, ["epochs=1", "batch=16", "schedule.warmup=0"])
+        assert recipe.epochs > 1
+        short = load_recipe("motions", ["epochs=1", "batch=16", "schedule.warmup=0"])
         return train(target, *arguments, recipe=short, **options)
 
     monkeypatch.setattr(motions, "make_motions", partial(motions.make_motions, **FEW))

@@ -133,6 +133,19 @@ def test_auxiliary_classifiers_are_left_out_with_their_reason() -> None:
     report = import_state_dict(public, shapes).report
     assert [entry.key for entry in report.left_out] == ["aux1.conv.bn.bias", "aux2.fc2.weight"]
     assert all("auxiliary" in (entry.reason or "") for entry in report.left_out)
+    assert report.complete and report.inert_elements == 4 + 8000
+
+
+def test_what_an_importer_leaves_out_is_accounted_for(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "stspec: 1\nabout: x\ncode_base: https://example.com\nextends: torchvision\n"
+        "rules:\n  - {drop: '{name}_momentum', reason: the optimiser's momentum}\n"
+    )
+    public = fill_state_dict(RESNET | {"conv1_momentum": (4, 3, 7, 7)})
+    report = import_state_dict(public, RESNET, str(path)).report
+    assert report.complete and not report.inert_elements
+    assert not import_state_dict(public, RESNET, "torchvision").report.complete
 
 
 def test_inert_parameters_are_counted(tmp_path: Path) -> None:
