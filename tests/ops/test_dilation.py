@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stspec.network import load
 from stspec.ops.base import Shape
 from stspec.ops.conv import Conv2d, Conv3d
+from tests.interpreter import interpret
+from tests.networks import clip, model, run, seeded
 from tests.ops.layers import agree
 
 trunks = st.builds(Shape, st.just(4), st.integers(1, 5), st.integers(1, 21), st.integers(1, 21))
@@ -44,3 +48,17 @@ def test_an_odd_kernel_keeps_the_size(dilation: int) -> None:
 def test_padding_by_size_is_of_dense_kernels() -> None:
     with pytest.raises(ValidationError, match="dense kernels"):
         Conv2d(kernel=3, dilation=2, padding="same")
+
+
+@pytest.mark.parametrize("to", ["conv3d", "conv2plus1d"])
+def test_conversions_keep_it(to: str) -> None:
+    layers = {"a": {"op": "conv2d", "width": 8, "kernel": 3, "dilation": 2}}
+    policy = {"spatial": {"all": {"where": {"op": "conv"}, "to": to, "kernel_t": 3}}}
+    network = load(model(layers, policy=policy))
+    module = seeded(network)
+    x = clip(network)
+    expected = interpret(network, module.state_dict(), x)
+    torch.testing.assert_close(run(module, x), expected)
+    assert network.facts["a"].output.sizes[-2:] == x.shape[-2:]
+    kernels = [m for m in module.modules() if getattr(m, "dilation", (1,))[-1] == 2]
+    assert len(kernels) == 1
