@@ -28,14 +28,14 @@ def _run(target: Callable[..., object], given: tuple[Any, ...], named: dict[str,
     target(*given, **named)
 
 
-def ask(target: Callable[..., object], *given: Any) -> Any:
+def ask(target: Callable[..., object], *given: Any, seconds: float = SECONDS) -> Any:
     """Return what a function puts into a queue, its last argument, in a process of its own."""
     queue = CONTEXT.SimpleQueue()
     process = start(target, *given, queue)
-    process.join(SECONDS)
+    process.join(seconds)
     if process.is_alive():
         process.kill()
         process.join()
-        raise AssertionError(f"it hung for {SECONDS} seconds, and was killed")
+        raise AssertionError(f"it hung for {seconds:g} seconds, and was killed")
     assert not queue.empty(), f"it ended with {process.exitcode}, without a word"
     return queue.get()
