@@ -240,10 +240,10 @@ def library(root: Instance, canonical: bool) -> list[Source]:
     """
     found: dict[str, Source] = {}
     paths: dict[str, Path] = {}
-    for layer in layers_of(root):
-        if layer.template is not None:
-            path = template_path(layer.template, canonical)
-            for source in closure(path, layer.cls, template_path(layer.template)):
+    for template, cls in dict.fromkeys((layer.template, layer.cls) for layer in layers_of(root)):
+        if template is not None:
+            path = template_path(template, canonical)
+            for source in closure(path, cls, template_path(template)):
                 known = found.setdefault(source.name, source)
                 if known.text != source.text:
                     raise _clash(source.name, paths[source.name], path)

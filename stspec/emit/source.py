@@ -7,6 +7,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from stspec import __version__
 from stspec.compose.locate import data_root
@@ -29,6 +31,9 @@ from stspec.graph import Graph
 from stspec.ops.base import Layout, Shape
 from stspec.passes.facts import Facts
 from stspec.schema.spec import Spec
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +106,22 @@ def _conversions(whole: str, bodies: list[str]) -> list[str]:
 
 
 def _render(docstring: str, imports: str, definitions: list[str]) -> str:
+    text = _template().render(docstring=docstring, imports=imports, definitions=definitions)
+    return text.rstrip("\n") + "\n"
+
+
+@cache
+def _template() -> jinja2.Template:
     import jinja2
 
-    folder = str(data_root() / "templates")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(str(data_root() / "templates")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
     )
-    template = environment.get_template("model.py.j2")
-    text = template.render(docstring=docstring, imports=imports, definitions=definitions)
-    return text.rstrip("\n") + "\n"
+    return environment.get_template("model.py.j2")
 
 
 def _imports(code: str) -> str:
