@@ -6,9 +6,11 @@ to oracle) or both. The family of an oracle is its name up to the first undersco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +22,9 @@ from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
 from stspec.reference.files import read_json
 
 _BUNDLE = ".json.gz"
+
+_LARGEST = 2**32
+"""Numbers of a state dict and an input: 32 GiB in double precision."""
 
 _REQUIRED = ("input", "params", "macs", "macs_input", "logits", "state_dict", "source")
 _KNOWN = frozenset(
@@ -131,6 +136,13 @@ def _oracle(name: str, record: Mapping[str, Any], path: Path) -> Oracle:
 
 
 def _parse(name: str, record: Mapping[str, Any]) -> Oracle:
+    shapes = {str(key): tuple(map(int, shape)) for key, shape in record["state_dict"].items()}
+    sizes = [*chain(*shapes.values()), *record["input"], *record["macs_input"]]
+    if min(sizes, default=0) < 0:
+        raise ValueError("a size is negative")
+    elements = sum(map(math.prod, shapes.values())) + math.prod(record["input"])
+    if elements > _LARGEST:
+        raise ValueError(f"{elements:.0e} numbers are more than any model has")
     fp64 = record.get("logits_fp64")
     trace = record.get("trace")
     by_op = record.get("macs_by_op")
@@ -141,7 +153,7 @@ def _parse(name: str, record: Mapping[str, Any]) -> Oracle:
         macs=int(record["macs"]),
         macs_input=tuple(record["macs_input"]),
         logits=_numbers(record["logits"]),
-        state_dict=MappingProxyType({k: tuple(v) for k, v in record["state_dict"].items()}),
+        state_dict=MappingProxyType(shapes),
         source=str(record["source"]),
         macs_by_op=None if by_op is None else MappingProxyType(dict(by_op)),
         logits_fp64=None if fp64 is None else _numbers(fp64),

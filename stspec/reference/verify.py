@@ -17,12 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from stspec.diagnostics import Diagnostic, SpecError, did_you_mean, display_path
+from stspec.compose.version import check_version
+from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean, display_path
 from stspec.network import Network, load
 from stspec.reference.fill import fill_input, fill_state_dict
 from stspec.reference.oracle import Oracle, check_folder, load_oracle
@@ -30,6 +31,7 @@ from stspec.schema.validate import validate
 from stspec.source import Mapping as Tree
 from stspec.source import read_file
 from stspec.source.nodes import Sequence as TreeSequence
+from stspec.source.python import from_python
 from stspec.weights.importer import import_state_dict
 from stspec.weights.report import Imported
 
@@ -71,7 +73,7 @@ class TableKeys(BaseModel):
 
     stspec: int
     about: str | None = None
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,28 @@ def read_table(path: Path) -> list[Row]:
     """Return the rows of a table.
 
     Raises:
-        SpecError: if the table cannot be read, or a row lacks something.
+        SpecError: if the table cannot be read, or rows are wrong, with every mistake.
     """
     tree = read_file(path)
-    validate(tree, TableKeys)
-    rows = tree.get("rows")
-    items = rows.items if isinstance(rows, TreeSequence) else ()
-    return [Row(validate(i, RowKeys), i) for i in items if isinstance(i, Tree)]
+    if wrong := check_version(tree):
+        raise SpecError(wrong)
+    found: list[Diagnostic] = []
+    rows: list[Row] = []
+    try:
+        validate(tree, TableKeys)
+    except SpecError as error:
+        found.extend(error.diagnostics)
+    items = tree.get("rows")
+    for item in items.items if isinstance(items, TreeSequence) else ():
+        if not isinstance(item, Tree):
+            continue  # which the table's own keys have told
+        try:
+            rows.append(Row(validate(item, RowKeys), item))
+        except SpecError as error:
+            found.extend(error.diagnostics)
+    if found:
+        raise SpecError(*sorted(found, key=lambda one: one.position))
+    return rows
 
 
 def verify_table(table: Path, oracles: Path, only: Sequence[str] = ()) -> Iterator[Result]:
@@ -155,27 +172,38 @@ def verify_row(row: Row, oracles: Path) -> Result:
     try:
         oracle = load_oracle(oracles, row.name)
         network = _network(row, oracle, oracle.input)
+        same = oracle.macs_input == oracle.input
+        costed = network if same else _network(row, oracle, oracle.macs_input)
         imported = _import(row, oracle, network)
     except SpecError as error:
         result.add("compiles and loads", False, str(error))
         return result
     _check_state(result, oracle, imported)
-    _check_costs(result, row, oracle, network, imported)
+    _check_costs(result, row, oracle, costed, imported)
     _check_logits(result, axes_of(row, oracle.input), oracle, network, imported)
     return result
 
 
 def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
-    """Compile a row's spec for an input of a shape."""
-    sizes = dict(zip(axes_of(row, shape), shape, strict=True))
-    overrides: list[tuple[str, Any]] = [
-        ("clip.size", [sizes["h"], sizes["w"]] if "h" in sizes else None),
-        ("clip.channels" if "h" in sizes else "clip.features", sizes["c"]),
-    ]
+    """Compile a row's spec for an input of a shape.
+
+    Raises:
+        SpecError: if it cannot be compiled, or reads no such input.
+    """
+    axes = axes_of(row, shape)
+    sizes = dict(zip(axes, shape, strict=True))
+    recorded: dict[str, Any] = {
+        "clip.size": [sizes["h"], sizes["w"]] if "h" in sizes else None,
+        "clip.channels" if "h" in sizes else "clip.features": sizes["c"],
+    }
     if "t" in sizes:
-        overrides.append(("clip.frames", sizes["t"]))
+        recorded["clip.frames"] = sizes["t"]
     if len(oracle.logits.shape) and oracle.logits.size % shape[0] == 0:
-        overrides.append(("classes", max(1, oracle.logits.size // shape[0])))
+        recorded["classes"] = max(1, oracle.logits.size // shape[0])
+    # What the oracle says is wrong for this row's spec, if it is: the row is where to look.
+    overrides: list[tuple[str, Any]] = [
+        (path, from_python(value, row.node.span)) for path, value in recorded.items()
+    ]
     said = row.node.get("set")
     overrides.extend(said.items() if isinstance(said, Tree) else ())
     spec = row.node.get("spec")
@@ -183,12 +211,31 @@ def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
     if isinstance(target, str) and target.endswith((".yaml", ".yml")):
         folder = Path(row.node.span.file).parent
         target = str(folder / target) if (folder / target).is_file() else target
-    return load(target, overrides)
+    network = load(target, overrides)
+    frames = network.facts.input.frames or 1
+    if axes == "nchw" and shape[0] % frames:
+        message = f"the recorded input has {shape[0]} frames, which are no clips of {frames}"
+        raise _unfit(row, message, "set `clip.frames` to a divisor of it")
+    return network
 
 
 def axes_of(row: Row, shape: Sequence[int]) -> Axes:
-    """Return the axes of a recorded input."""
-    return row.keys.axes or USUAL[len(shape)]
+    """Return the axes of a recorded input.
+
+    Raises:
+        SpecError: if it has another number of them.
+    """
+    axes = row.keys.axes or USUAL.get(len(shape))
+    if axes is None or len(axes) != len(shape):
+        message = f"the recorded input {tuple(shape)} has {len(shape)} axes"
+        known = ", ".join(f"`{name}`" for name in get_args(Axes) if len(name) == len(shape))
+        raise _unfit(row, message, f"write `axes` as one of {known}" if known else None)
+    return axes
+
+
+def _unfit(row: Row, message: str, help: str | None) -> SpecError:
+    node = row.node.get("axes") or row.node
+    return SpecError(Diagnostic("unfit-input", message, (Label(node.span, "here"),), help))
 
 
 def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
@@ -202,20 +249,23 @@ def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
 
 def _check_state(result: Result, oracle: Oracle, imported: Imported) -> None:
     report = imported.report
-    missing = [entry.key for entry in (*report.filled, *report.left_out) if not entry.foreseen]
+    lacking, left = (
+        [entry.key for entry in entries if not entry.foreseen]
+        for entries in (report.filled, report.left_out)
+    )
     detail = f"{len(report.loaded)} tensors loaded of {len(oracle.state_dict)} public ones"
-    if missing:
-        detail += f"; not accounted for: {', '.join(missing[:4])}"
+    for whose, keys in (("ours", lacking), ("theirs", left)):
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            detail += f"\nnot accounted for of {whose}: {', '.join(keys[:3])}{more}"
     result.add("state dict", report.complete, detail)
 
 
 def _check_costs(
-    result: Result, row: Row, oracle: Oracle, network: Network, imported: Imported
+    result: Result, row: Row, oracle: Oracle, costed: Network, imported: Imported
 ) -> None:
-    params = network.facts.params + imported.report.inert_elements
+    params = costed.facts.params + imported.report.inert_elements
     result.add("params", params == oracle.params, f"{params:,} against {oracle.params:,}")
-    same = oracle.macs_input == oracle.input
-    costed = network if same else _network(row, oracle, oracle.macs_input)
     macs = sum(costed.facts.macs().values()) * _clips(oracle.macs_input, costed)
     macs += row.keys.idle_macs
     result.add("macs", macs == oracle.macs, f"{macs:,} against {oracle.macs:,}")
