@@ -23,6 +23,21 @@ from stspec.ops.base import (
 )
 from stspec.ops.conv import Padding, check_room
 
+LARGEST = 2**31 - 1
+"""PyTorch keeps kernels and strides of poolings in 32 bits."""
+
+
+def check_counts(reach: Reach, field: str) -> None:
+    """Refuse a window that PyTorch cannot count.
+
+    Raises:
+        ShapeError: if its kernel or its stride is larger than `LARGEST`.
+    """
+    for name, value in (("kernel", reach.kernel), ("stride", reach.stride)):
+        if value > LARGEST:
+            message = f"has a {name} of {value}, and PyTorch's poolings go up to {LARGEST}"
+            raise ShapeError(message, field.replace("kernel", name))
+
 
 class Pool2d(Op):
     """Base of the poolings of single frames."""
@@ -66,6 +81,7 @@ class Pool2d(Op):
             ("H", h, self.space, "kernel"),
             ("W", w, self.space, "kernel"),
         ):
+            check_counts(reach, field)
             count = extent(size, reach, self.ceil_mode)
             if count < 1:
                 check_room(axis, size, reach, field)
@@ -216,6 +232,7 @@ class TemporalPool(Op):
     def infer(self, inputs: Sequence[Shape]) -> Shape:
         """Return the clip with fewer frames."""
         c, t, h, w = trunk(inputs[0], self.kind)
+        check_counts(self.time, "kernel")
         check_room("T", t, self.time, "kernel")
         return Shape(c, extent(t, self.time), h, w)
 

@@ -336,3 +336,27 @@ def test_a_sum_keeps_the_shape() -> None:
 def test_a_sum_does_not_broadcast() -> None:
     with pytest.raises(ShapeError, match="cannot add"):
         Add().infer([Shape(4, 2, 3, 3), Shape(4, 2, 1, 3)])
+
+
+@pytest.mark.parametrize("stride", [2**31 - 1, 2**31])
+@pytest.mark.parametrize(
+    ("cls", "layout", "field"),
+    [
+        (MaxPool2d, "frames", "stride"),
+        (AvgPool2d, "frames", "stride"),
+        (MaxPool3d, "clip", "stride_t"),
+        (TemporalMaxPool, "clip", "stride"),
+        (TemporalMaxPool, "frames", "stride"),
+    ],
+)
+def test_pools_stride_as_far_as_torch_counts(
+    cls: type[Op], layout: Layout, field: str, stride: int
+) -> None:
+    op = cls.model_validate({field: stride})
+    shape = Shape(2, 4, 5, 5)
+    if stride < 2**31:
+        agree(op, [shape], layout)
+        return
+    with pytest.raises(ShapeError, match=f"has a stride of {stride}") as caught:
+        op.infer([shape])
+    assert caught.value.field == field
