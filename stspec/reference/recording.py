@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from stspec.diagnostics import Diagnostic, SpecError
 from stspec.output import write_output
 from stspec.reference.fill import fill_input, fill_state_dict
 
@@ -42,6 +43,9 @@ def record(
 
     Returns:
         The oracle as plain values; ``save_oracle`` writes it.
+
+    Raises:
+        SpecError: if the module returns something else than a tensor.
     """
     model = copy.deepcopy(module)
     model.eval()  # a statement: wrappers that override train() often return nothing
@@ -50,10 +54,10 @@ def record(
     model.load_state_dict({key: torch.from_numpy(value) for key, value in filled.items()})
     prepared = prepare or _as_it_is
     with torch.no_grad():
-        single = model(prepared(_input(clip)))
+        single = _scores(model(prepared(_input(clip))))
         model.double()
         trace = _trace(model, prepared(_input(clip).double()))
-        double = model(prepared(_input(clip).double()))
+        double = _scores(model(prepared(_input(clip).double())))
     counted = tuple(macs_clip or clip)
     macs, by_op = _macs(model.float(), prepared(torch.zeros(counted)))
     return {
@@ -93,6 +97,14 @@ def _as_it_is(clip: Tensor) -> Tensor:
 
 def _input(shape: Sequence[int]) -> Tensor:
     return torch.from_numpy(fill_input(tuple(shape)))
+
+
+def _scores(output: Any) -> Tensor:
+    if isinstance(output, Tensor):
+        return output
+    message = f"the module returns a {type(output).__name__}, not a tensor of scores"
+    help = "record a module of your own that calls it and returns its scores alone"
+    raise SpecError(Diagnostic("no-scores", message, help=help))
 
 
 def _trace(model: nn.Module, clip: Tensor) -> list[list[Any]]:

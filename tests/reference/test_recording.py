@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stspec.cli.main import main
+from stspec.diagnostics import SpecError
 from stspec.reference import record, save_oracle
 from stspec.reference.verify import verify_table
 
@@ -195,3 +196,12 @@ class Reading(nn.Module):
 def test_products_of_an_lstm_are_counted() -> None:
     """Four gates of ten numbers per frame and layer, from what arrives and from the state."""
     assert record(Reading(), (2, 5, 12))["macs"] == 2 * 5 * 4 * 10 * ((12 + 10) + (10 + 10))
+
+
+def test_what_returns_no_tensor_is_told(tmp_path: Path) -> None:
+    class Two(Original):
+        def forward(self, clip: Tensor) -> Any:
+            return super().forward(clip), clip
+
+    with pytest.raises(SpecError, match="returns a tuple, not a tensor of scores"):
+        record(Two(), (1, 3, 2, 8, 8))
