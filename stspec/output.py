@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
+
+_SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?stspec:", re.MULTILINE)
+"""How every file that people write for stspec says so; none that stspec writes does."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -103,13 +107,26 @@ def _make_room(path: Path) -> None:
     """Make the folders of a file; refuse what stands in its place.
 
     Raises:
-        OSError: if there is a folder, a file that is read-only, or a file among its folders.
+        OSError: if it is no file's name, if there is a folder, a spec, a file that is read-only,
+            or a file among its folders.
     """
+    if str(path) == "-":
+        raise OSError(errno.EINVAL, "it is no file's name; what is printed can be redirected")
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder")
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is read-only")
+    if path.is_file() and _is_spec(path):
+        raise PermissionError(errno.EACCES, "it is a spec, which would be lost")
     for folder in path.parents:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"`{display_path(folder)}` is not a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_spec(path: Path) -> bool:
+    path = path.resolve()
+    if path.suffix not in (".yaml", ".yml"):
+        return False  # such as a page of documentation with a spec in it
+    with path.open("rb") as file:
+        return _SPEC.search(file.read(4096)) is not None

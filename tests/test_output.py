@@ -88,3 +88,19 @@ def test_places_that_cannot_be_written_say_why(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     write_output(tmp_path / ("x" * 250), "as long as names may be")
+
+
+@pytest.mark.parametrize("text", ["stspec: 1\n", "# mine\nstspec: 1\n", "\ufeffstspec: 1\n"])
+def test_a_spec_is_not_written_over(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    (tmp_path / "link").symlink_to("mine.yaml")
+    for name in ("mine.yaml", "link"):
+        assert "it is a spec, which would be lost" in refused(tmp_path / name)
+    assert path.read_text() == text
+
+
+def test_a_dash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no file's name" in refused(Path("-"))
+    assert not Path("-").exists()

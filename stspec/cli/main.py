@@ -7,6 +7,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -101,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app(args=None if arguments is None else list(arguments), prog_name="stspec")
         sys.stdout.flush()
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _pipe_closed()  # typer would say 1, which is `diff`'s for different
         return _status(leaving.code)
     except SpecError as error:
         return _tell(error)
@@ -119,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
     """Run the command line of this process."""
     gc.set_threshold(50_000, 20, 50)  # what a command makes stays, so looking for waste is vain
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a character shows a question mark, never a traceback.
@@ -126,6 +131,14 @@ def run() -> None:
     if sys.argv[1:2] != ["bench"]:  # which measures torch as it is
         share_cores()
     sys.exit(main())
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a stream that the caller has closed go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for good)
+            setattr(sys, name, nowhere)
 
 
 def share_cores() -> None:
@@ -149,8 +162,10 @@ def _tell(error: SpecError) -> int:
     from stspec.diagnostics.render import render_terminal
 
     text = render_terminal(error.diagnostics, color=has_colour(sys.stderr), width=width())
-    sys.stdout.flush()
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    for stream, rest in ((sys.stdout, ""), (sys.stderr, text.rstrip("\n") + "\n")):
+        with suppress(OSError):  # a full disk behind a stream leaves the status to tell
+            stream.write(rest)
+            stream.flush()
     return WRONG
 
 

@@ -44,6 +44,9 @@ def schema(
     if kind is not None:
         if kind not in kinds:
             raise typer.BadParameter(f"choose from {', '.join(kinds)}", param_hint="KIND")
+        if output or check:
+            why = "one kind is printed; -o and --check go with the files of all"
+            raise typer.BadParameter(why, param_hint="KIND")
         write(schema_text(_schema(kind)))
         return
     folder = output or (checkout() or Path()) / "specs" / "schema"

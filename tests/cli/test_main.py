@@ -60,6 +60,10 @@ def test_overview_has_whole_sentences(
         ["list", "spoons"],
         ["lock", "--check", "-o", "/no/such/lock.json"],
         ["schema", "spoon"],
+        ["schema", "model", "--check"],
+        ["schema", "model", "-o", "folder"],
+        ["eject", "tam", "-o", "-"],
+        ["draw", "tam", "--svg", "-"],
         ["show", "tam:nope"],
         ["eject", "tam", "-o", "/proc/nope/model.py"],
     ],
@@ -157,6 +161,34 @@ def test_a_closed_pipe_is_no_error() -> None:
     )  # fmt: skip
     assert done.stdout.startswith("model(")
     assert done.stderr == ""
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    script = command.replace("stspec", f"{sys.executable} -m stspec.cli", 1)
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False,
+        cwd=Path(stspec.__file__).parent.parent,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("stspec show tam >&-", 0),
+        ("stspec diff tam tsm >&-", 1),
+        ("stspec check nope 2>&-", 2),
+        ("stspec check nope >&- 2>&-", 2),
+        ("stspec check nope 2>/dev/full", 2),
+        ("stspec show tam >/dev/full", 2),
+        ("stspec list models >&- 2>/dev/full", 0),
+        ("stspec list policies | sleep 0", 141),
+    ],
+)
+def test_streams_that_take_nothing_change_no_status(command: str, status: int) -> None:
+    done = shell(f"set -o pipefail; {command}" if "|" in command else command)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert "internal-error" not in done.stderr
 
 
 def test_a_terminal_without_unicode_shows_question_marks() -> None:
