@@ -88,6 +88,7 @@ def load_weights(
     """
     from stspec.module import load_weights as load_into
 
+    _compiled(network, "network")
     return load_into(network, module, source, importer, classes=classes, image=image)
 
 
@@ -121,6 +122,8 @@ def transplant_weights(
     """
     from stspec.module import transplant_weights as transplant_into
 
+    _compiled(network, "network")
+    _compiled(donor, "donor")
     return transplant_into(network, module, donor, source, keep=keep)
 
 
@@ -130,3 +133,8 @@ def _network(target: Network | Target, overrides: Overrides) -> Network:
     if tuple(overrides):
         raise TypeError("overrides belong to load(): this network is compiled already")
     return target
+
+
+def _compiled(value: object, name: str) -> None:
+    if not isinstance(value, Network):
+        raise TypeError(f"`{name}` is of type {type(value).__name__}: load() compiles a network")

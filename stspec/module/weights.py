@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stspec.diagnostics import Diagnostic, SpecError
 from stspec.graph.model import leaves, pathway_at, rules_of
 from stspec.network import Network
 from stspec.passes.streams import parts, stems
@@ -150,10 +151,20 @@ def _along(network: Network) -> dict[str, tuple[Along, ...]]:
 
 
 def write_state(module: nn.Module, imported: Imported) -> None:
-    """Copy imported tensors into a module; keys that were filled keep their values."""
+    """Copy imported tensors into a module; keys that were filled keep their values.
+
+    Raises:
+        SpecError: if the module lacks one of them, or has it in another shape.
+    """
     state = {key: torch.from_numpy(np.asarray(value)) for key, value in imported.state.items()}
-    unexpected = module.load_state_dict(state, strict=False).unexpected_keys
-    assert not unexpected, f"the module lacks predicted keys: {unexpected[:3]}"
+    own = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    for key, value in state.items():
+        if own.get(key) != tuple(value.shape):
+            found = f"has it as {own[key]}" if key in own else "has no such tensor"
+            message = f"the network has `{key}` as {tuple(value.shape)}, and the module {found}"
+            help = "give the module that `stspec.build` makes of this very network"
+            raise SpecError(Diagnostic("other-module", message, help=help))
+    module.load_state_dict(state, strict=False)
 
 
 def inflation(network: Network) -> Callable[[str], str]:
@@ -167,9 +178,27 @@ def inflation(network: Network) -> Callable[[str], str]:
 
 
 def _arrays(source: Source) -> Mapping[str, Array]:
+    """Return the tensors of a file or of a state dict.
+
+    Raises:
+        SpecError: if the file cannot be read, or something else than tensors by name is given.
+    """
     if isinstance(source, str | Path):
         return read_checkpoint(source).state
+    if not isinstance(source, Mapping):
+        raise _no_weights(f"weights cannot be a Python value of type {type(source).__name__}")
+    for key, value in source.items():
+        if not isinstance(key, str):
+            raise _no_weights(f"`{key}` of the weights is under a key of type {type(key).__name__}")
+        if not isinstance(value, Tensor):
+            found = type(value).__name__
+            raise _no_weights(f"`{key}` of the weights is of type {found}, not a tensor")
     return {
         key: (value.float() if value.dtype is torch.bfloat16 else value).detach().cpu().numpy()
         for key, value in source.items()
     }
+
+
+def _no_weights(message: str) -> SpecError:
+    help = 'give a file, or a state dict, such as `checkpoint["state_dict"]`'
+    return SpecError(Diagnostic("bad-checkpoint", message, help=help))

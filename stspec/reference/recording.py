@@ -102,7 +102,7 @@ def _input(shape: Sequence[int]) -> Tensor:
 def _scores(output: Any) -> Tensor:
     if isinstance(output, Tensor):
         return output
-    message = f"the module returns a {type(output).__name__}, not a tensor of scores"
+    message = f"the module returns a value of type {type(output).__name__}, not a tensor of scores"
     help = "record a module of your own that calls it and returns its scores alone"
     raise SpecError(Diagnostic("no-scores", message, help=help))
 

@@ -1,11 +1,14 @@
 """Checkpoints of ours, of code bases and of image networks, into built modules."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import stspec
 from stspec.diagnostics import SpecError
 from stspec.module import build_module, load_weights
 from stspec.network import Network, load
@@ -98,3 +101,36 @@ def test_flow_input_adapts_the_stem() -> None:
     mean = image["conv1.weight"].numpy().mean(1)
     assert weight.shape[1] == 10
     np.testing.assert_allclose(weight[:, 3], mean, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (None, "cannot be a Python value of type NoneType"),
+        ({"epoch": 3, "state_dict": {}}, "`epoch` of the weights is of type int, not a tensor"),
+        ({1: torch.zeros(1)}, "`1` of the weights is under a key of type int"),
+    ],
+)
+def test_what_is_no_state_dict_is_told(source: Any, told: str) -> None:
+    small = network("tsn_resnet18")
+    with pytest.raises(SpecError, match=told) as caught:
+        load_weights(small, torch.nn.Identity(), source)
+    assert 'checkpoint["state_dict"]' in str(caught.value)
+
+
+def test_another_networks_module_is_told() -> None:
+    small = network("tsn_resnet18")
+    state = build_module(small).state_dict()
+    other = build_module(network("tsn_resnet18", "classes=9"))
+    for module, told in ((torch.nn.Identity(), "has no such tensor"), (other, "(9, 512)")):
+        with pytest.raises(SpecError, match=re.escape(told)):
+            load_weights(small, module, state)
+
+
+def test_a_name_is_no_compiled_network() -> None:
+    module: Any = torch.nn.Identity()
+    name: Any = "tsn_resnet18"
+    with pytest.raises(TypeError, match="`network` is of type str: load\\(\\) compiles"):
+        stspec.load_weights(name, module, {})
+    with pytest.raises(TypeError, match="`donor` is of type str"):
+        stspec.transplant_weights(network("tsn_resnet18"), module, name, {})

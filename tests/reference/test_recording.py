@@ -203,5 +203,5 @@ def test_what_returns_no_tensor_is_told(tmp_path: Path) -> None:
         def forward(self, clip: Tensor) -> Any:
             return super().forward(clip), clip
 
-    with pytest.raises(SpecError, match="returns a tuple, not a tensor of scores"):
+    with pytest.raises(SpecError, match="a value of type tuple, not a tensor"):
         record(Two(), (1, 3, 2, 8, 8))
