@@ -208,15 +208,18 @@ def _network(row: Row, oracle: Oracle, shape: tuple[int, ...]) -> Network:
     overrides.extend(said.items() if isinstance(said, Tree) else ())
     spec = row.node.get("spec")
     target = spec if isinstance(spec, Tree) else str(row.keys.spec)
-    if isinstance(target, str) and target.endswith((".yaml", ".yml")):
-        folder = Path(row.node.span.file).parent
-        target = str(folder / target) if (folder / target).is_file() else target
-    network = load(target, overrides)
+    network = load(_beside(row, target) if isinstance(target, str) else target, overrides)
     frames = network.facts.input.frames or 1
     if axes == "nchw" and shape[0] % frames:
         message = f"the recorded input has {shape[0]} frames, which are no clips of {frames}"
         raise _unfit(row, message, "set `clip.frames` to a divisor of it")
     return network
+
+
+def _beside(row: Row, name: str) -> str:
+    """Return a name; where it is that of a file beside the table, its path."""
+    path = Path(row.node.span.file).parent / name
+    return str(path) if name.endswith((".yaml", ".yml")) and path.is_file() else name
 
 
 def axes_of(row: Row, shape: Sequence[int]) -> Axes:
@@ -244,7 +247,8 @@ def _import(row: Row, oracle: Oracle, network: Network) -> Imported:
         from stspec.weights.report import Report
 
         return Imported({}, Report("nothing", ()))
-    return import_state_dict(public, network.state, row.keys.importer)
+    importer = row.keys.importer
+    return import_state_dict(public, network.state, importer and _beside(row, importer))
 
 
 def _check_state(result: Result, oracle: Oracle, imported: Imported) -> None:

@@ -100,3 +100,17 @@ def test_tensors_of_both_sides_are_counted(tmp_path: Path) -> None:
         "not accounted for of ours: fc.weight, fc.bias",
         "not accounted for of theirs: a.weight, b.weight, c.weight and 2 more",
     ]
+
+
+def test_an_importer_lies_beside_its_table(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(json.dumps(RECORDED))
+    rules = "\n".join(f"  - {{drop: {layer}.weight, reason: not ours}}" for layer in "abcde")
+    (tmp_path / "names.yaml").write_text(
+        "stspec: 1\nabout: names\ncode_base: https://example.org\n"
+        f'recognise: ["a.weight"]\nrules:\n{rules}\n'
+    )
+    row = f"{{oracle: one, spec: {SPEC}, importer: names.yaml}}"
+    (result,) = verify_table(table(tmp_path, row), tmp_path)
+    assert result.checks[0].detail.splitlines()[1:] == [
+        "not accounted for of ours: fc.weight, fc.bias"
+    ]
