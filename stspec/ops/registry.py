@@ -89,7 +89,6 @@ _BUILT_IN: tuple[type[Op], ...] = (
     correlation.Correlation,
     temporal.TemporalConv,
     temporal.TemporalShift,
-    temporal.TemporalConv,
     adaptive.Interlace,
     adaptive.GateShift,
     adaptive.AdaptiveTemporalConv,

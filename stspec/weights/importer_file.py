@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from stspec.compose.version import check_version
 from stspec.diagnostics import Diagnostic, Label, SpecError, did_you_mean, nearest
@@ -15,6 +15,7 @@ from stspec.schema.validate import InvalidError, validate
 from stspec.source import Mapping as Tree
 from stspec.source import Sequence as TreeSequence
 from stspec.source import read_file
+from stspec.weights.known import check_name, check_op
 from stspec.weights.patterns import NO_TABLES, Pattern, PatternError, Tables, Template
 from stspec.weights.rules import (
     Axes,
@@ -62,6 +63,16 @@ class UndoKeys(Keys):
 
     beside: Texts = Field(default_factory=list, description="names that stand beside, all of them")
     alone: Texts = Field(default_factory=list, description="names of which none stands beside")
+
+    @model_validator(mode="after")
+    def _of_known_kinds(self) -> UndoKeys:
+        for key in ("op", "no_op"):
+            if (kind := getattr(self, key)) is not None:
+                check_op(kind, key)
+        for key in ("has", "lacks", "beside", "alone"):
+            for i, name in enumerate(getattr(self, key)):
+                check_name(name, key, i)
+        return self
 
     def made(self, pattern: Pattern | None) -> Case:
         """Return the case of a rule of a pattern. Raises InvalidError where it is wrong."""
@@ -267,6 +278,13 @@ class ImporterKeys(Keys):
     writes: list[RenameKeys] = Field(
         default_factory=list, description="how keys are written back; the first that fits"
     )
+
+    @field_validator("silent")
+    @classmethod
+    def _of_known_kinds(cls, kinds: list[str]) -> list[str]:
+        for i, kind in enumerate(kinds):
+            check_op(kind, i)
+        return kinds
 
     @model_validator(mode="after")
     def _has_patterns(self) -> ImporterKeys:

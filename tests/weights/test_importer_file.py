@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from stspec.diagnostics import SpecError
+from stspec.ops.base import Op
 from stspec.weights.library import load_importer
 from stspec.weights.rules import Importer
 
@@ -139,6 +141,18 @@ def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
         ("rules: [{stack: 'a.{i}', to: a, along: j, dim: 0}]\n", "unknown-capture", "`j`"),
         ("rules: [{stack: 'a.{i}', to: a, along: i, dim: 9}]\n", "out-of-range", "`rules[0].dim`"),
         ("recognise: ['{x']\n", "bad-pattern", "a capture is written"),
+        ("silent: [shfit]\n", "unknown-op", "there is no operator `shfit`"),
+        ("models: {op: con3d}\n", "unknown-op", "there is no operator `con3d`"),
+        ("models: {no_op: 3}\n", "unknown-op", "there is no operator `3`"),
+        ("models: {has: 'fc<dropuot'}\n", "unknown-op", "no operator or block `dropuot`"),
+        ("models: {lacks: 'relation:layer=1'}\n", "unknown-key", "no setting of an operator `lay"),
+        ("rules: [{drop: a, reason: b, undo: {op: shfit}}]\n", "unknown-op", "`shfit`"),
+        (
+            "rules: [{drop: 'a.{b}', reason: c, undo: [{}, {beside: '{b}<shfit'}]}]\n",
+            "unknown-op",
+            "`shfit`",
+        ),
+        ("axes: [{keys: a, count: 3, models: {op: shfit}}]\n", "unknown-op", "`shfit`"),
         ("extends: other.yaml\n", "bad-parent", "an importer extends one that comes with"),
         ("extends: ibn\n", "unknown-importer", "there is no importer named `ibn`"),
         ("prefixes: [{}]\n", "wrong-type", "`prefixes[0]` must be text"),
@@ -151,6 +165,23 @@ def test_mistakes_are_answered(tmp_path: Path, text: str, code: str, message: st
     assert found.code == code
     assert message in found.message
     assert found.labels[0].span.line == 4
+
+
+def test_a_misspelt_operator_is_met_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, "silent: [shift, shfit]\nmodels: {alone: 'x<basicc'}\n")
+    helps = [found.help for found in caught.value.diagnostics]
+    assert helps == ["did you mean `shift`?", "did you mean `basic`?"]
+
+
+def test_an_operator_of_a_file_may_be_named(tmp_path: Path) -> None:
+    class Blend(Op):
+        kind: ClassVar[str] = "blend_of_a_file"
+
+        share: int = 3
+
+    text = "silent: blend_of_a_file\nmodels: {has: 'a:share=3', lacks: 'a<blend_of_a_file'}\n"
+    assert read(tmp_path, text).silent == {Blend.kind}
 
 
 def test_all_mistakes_at_once_and_in_place(tmp_path: Path) -> None:
