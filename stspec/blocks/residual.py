@@ -138,11 +138,20 @@ class Basic(Residual):
 class BottleneckFields(Residual):
     """What bottlenecks say beyond their shortcut."""
 
-    width: int = Field(ge=1, description="channels of the first two convolutions")
+    width: int = Field(ge=1, description="channels, of which those that come out are multiples")
     stride: int = Field(default=1, ge=1, description="spatial stride")
     stride_on: StrideOn = stride_on()
     expansion: int = Field(default=4, ge=1, description="output channels per channel of width")
+    base_width: int = Field(
+        default=64, ge=1, description="channels of the first two convolutions per 64 of width"
+    )
     groups: Groups = Field(default=1, description="channel groups of the 3x3, or depthwise")
+
+    def channels(self, scope: Scope) -> tuple[int, int]:
+        """Return the channels that come out, and those of the first two convolutions."""
+        inner = max(1, self.width * self.base_width // 64)
+        scope.fields |= {"inner": inner}
+        return self.width * self.expansion, inner
 
     def strides(self) -> tuple[int, int]:
         """Return the strides of conv1 and conv2."""
@@ -156,13 +165,13 @@ class Bottleneck(BottleneckFields):
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write conv1, conv2, conv3 and the shortcut."""
-        out = self.width * self.expansion
+        out, inner = self.channels(scope)
         first, second = self.strides()
         shortcut = self.short(scope, x, out)
         y = scope.unit(
             "conv1",
             x,
-            width=self.width,
+            width=inner,
             kernel=1,
             stride=first,
             norm="bn1",
@@ -172,7 +181,7 @@ class Bottleneck(BottleneckFields):
         y = scope.unit(
             "conv2",
             y,
-            width=self.width,
+            width=inner,
             kernel=3,
             stride=second,
             groups=self.groups,
@@ -245,12 +254,12 @@ class PreActivationBottleneck(PreActivation, BottleneckFields):
 
     def build(self, scope: Scope, x: Ref) -> Ref:
         """Write three convolutions, each behind norm and activation, and the shortcut."""
-        out = self.width * self.expansion
+        out, inner = self.channels(scope)
         first, second = self.strides()
         y, shortcut = self.open(scope, x, out)
-        y = self.conv(scope, y, 1, width=self.width, kernel=1, stride=first)
+        y = self.conv(scope, y, 1, width=inner, kernel=1, stride=first)
         y = self.before(scope, y, 2)
-        y = self.conv(scope, y, 2, width=self.width, kernel=3, stride=second, groups=self.groups)
+        y = self.conv(scope, y, 2, width=inner, kernel=3, stride=second, groups=self.groups)
         y = self.before(scope, y, 3)
         y = self.conv(scope, y, 3, width=out, kernel=1)
         return self.finish(scope, y, shortcut)

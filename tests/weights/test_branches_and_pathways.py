@@ -58,3 +58,17 @@ def test_vgg_of_torchvision_is_recognised() -> None:
     network = load("tsn_vgg16")
     found = public_template(model_of(network), load_importer("torchvision"))
     assert recognise(found) == recognise(f"module.{key}" for key in found) == "torchvision"
+
+
+@pytest.mark.parametrize("version", ["1_0", "1_1"])
+def test_modules_of_both_squeezenets_are_found(version: str) -> None:
+    """The third pooling stands behind another module; nothing else tells the two apart."""
+    places = {"1_0": (3, 4, 5, 7, 8, 9, 10, 12), "1_1": (3, 4, 6, 7, 9, 10, 11, 12)}[version]
+    network = load("tsn_squeezenet1_0" if version == "1_0" else "tsn_squeezenet")
+    found = public_template(model_of(network), load_importer("torchvision"))
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    modules = [f"features.{at}.{part}" for at in places for part in parts]
+    modules = ["features.0", *modules, "classifier.1"]
+    assert set(found) == {f"{at}.{leaf}" for at in modules for leaf in ("weight", "bias")}
+    public: dict[str, Array] = {k: np.zeros(v.shape, "float32") for k, v in found.items()}
+    assert import_state_dict(public, network.state).report.complete
