@@ -49,7 +49,12 @@ def is_counter(key: str) -> bool:
 
 
 def reshaped(array: Array, shape: Shape) -> Array | None:
-    """Return the array in a shape that differs in axes of size 1 alone, else None."""
+    """Return the array in a shape that has axes of size 1 more or fewer, else None.
+
+    Of as many axes none may be another: a kernel of 1x7 is none of 7x1.
+    """
+    if array.ndim == len(shape):
+        return array if array.shape == tuple(shape) else None
     if tuple(n for n in array.shape if n != 1) != tuple(n for n in shape if n != 1):
         return None
     return array.reshape(shape)

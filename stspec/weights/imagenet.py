@@ -63,7 +63,7 @@ def fill_from_image(
     others = [piece for key, piece in pieces.items() if key not in shared.values()]
     filling.entries.extend(left_out)
     filling.entries.extend(map(unexpected, others))
-    if problems := diagnose(filling.misfits, len(expected)):
+    if problems := diagnose(filling.misfits, len(expected), scheme):
         raise SpecError(problems)
     if not filling.state and expected:
         raise SpecError(foreign(image_state, expected, scheme))

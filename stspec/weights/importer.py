@@ -68,7 +68,7 @@ def import_state_dict(
             ledger.misfits.append(Misfit(key, piece.array.shape, shape, axis))
     ledger.entries.extend(left_out)
     ledger.entries.extend(unexpected(piece) for piece in pieces.values())
-    if problems := diagnose(ledger.misfits, len(expected)):
+    if problems := diagnose(ledger.misfits, len(expected), scheme):
         raise SpecError(problems)
     if not ledger.state and expected:
         raise SpecError(foreign(public, expected, scheme))

@@ -248,6 +248,22 @@ class AxesKeys(Keys):
         return Axes(pattern, self.count, self.models.made(pattern), self.lead)
 
 
+class AdviceKeys(Keys):
+    """What to do where tensors of a network do not fit."""
+
+    keys: Text = Field(description="pattern of our keys that they do not fit")
+    help: Text = Field(description="what the user is told")
+
+    def made(self) -> tuple[Pattern, str]:
+        """Return both. Raises InvalidError where the pattern is wrong."""
+        return _pattern(self.keys, "keys"), self.help
+
+    @model_validator(mode="after")
+    def _has_pattern(self) -> AdviceKeys:
+        self.made()
+        return self
+
+
 class ImporterKeys(Keys):
     """What an importer's file says; its rules are read one by one."""
 
@@ -274,6 +290,9 @@ class ImporterKeys(Keys):
     )
     axes: list[AxesKeys] = Field(
         default_factory=list, description="weights with another number of axes than ours"
+    )
+    advice: list[AdviceKeys] = Field(
+        default_factory=list, description="where its networks are others than ours of the name"
     )
     writes: list[RenameKeys] = Field(
         default_factory=list, description="how keys are written back; the first that fits"
@@ -368,6 +387,7 @@ def _importer(
         container=keys.container or "",
         volumes=keys.convolutions == "3d",
         axes=tuple(axes.made() for axes in keys.axes),
+        advice=tuple(advice.made() for advice in keys.advice),
     )
     if keys.extends is None:
         return own
@@ -383,6 +403,7 @@ def _importer(
         container=parent.container if keys.container is None else keys.container,
         volumes=own.volumes or parent.volumes,
         axes=own.axes + parent.axes,
+        advice=own.advice + parent.advice,
     )
 
 

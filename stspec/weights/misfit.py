@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stspec.diagnostics import Diagnostic
 from stspec.weights.arrays import size_text
+from stspec.weights.rules import Importer
 
 _MOST_NAMED = 3
 
@@ -22,15 +23,20 @@ class Misfit:
     """The axis that counts classes, where this alone differs."""
 
 
-def diagnose(misfits: Sequence[Misfit], total: int) -> list[Diagnostic]:
-    """Return one diagnosis for each kind of misfit; `total` counts the model's tensors."""
+def diagnose(misfits: Sequence[Misfit], total: int, scheme: Importer) -> list[Diagnostic]:
+    """Return one diagnosis for each kind of misfit; `total` counts the model's tensors.
+
+    What `scheme` advises for such keys stands in the place of what is advised in general.
+    """
     found = []
     rest = list(misfits)
     for belongs, tell in _KINDS:
         members = [misfit for misfit in rest if belongs(misfit)]
         rest = [misfit for misfit in rest if not belongs(misfit)]
         if members:
-            found.append(tell(members, total))
+            told = tell(members, total)
+            own = next(filter(None, (scheme.advised(misfit.key) for misfit in members)), None)
+            found.append(told if own is None else replace(told, help=own))
     return found
 
 

@@ -304,6 +304,8 @@ class Importer:
     """Whether all its convolutions are of five axes, 2D ones too."""
     axes: tuple[Axes, ...] = ()
     """Weights with other axes than ours, such as convolutions of one point that are linear here."""
+    advice: tuple[tuple[Pattern, str], ...] = ()
+    """Keys of ours, and what to do where its tensors do not fit them."""
 
     def among(self, keys: Iterable[str]) -> Importer:
         """Return the importer with the rules alone whose conditions a checkpoint's keys fulfil."""
@@ -314,6 +316,10 @@ class Importer:
             if not isinstance(rule, Conditional) or any_match((rule.when,), stripped)
         )
         return replace(self, rules=kept)
+
+    def advised(self, key: str) -> str | None:
+        """Return what to do where a tensor does not fit a key of ours, if that is said."""
+        return next((help for pattern, help in self.advice if pattern.fits(key)), None)
 
     def routes(self, key: str) -> Sequence[Route]:
         """Return where a public key may go; more than one where a rule names several targets."""

@@ -11,6 +11,7 @@ import torch
 from stspec.diagnostics import SpecError
 from stspec.reference import fill_state_dict
 from stspec.weights.arrays import Array, Shape
+from stspec.weights.imagenet import fill_from_image
 from stspec.weights.importer import import_state_dict
 
 RESNET: dict[str, Shape] = {
@@ -226,6 +227,22 @@ def test_another_backbone() -> None:
     assert code == "weight-shape"
     assert message.startswith("2 tensors are of another shape in the checkpoint: `conv1.weight`")
     assert help_text == "the checkpoint seems to be of another backbone or depth"
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_a_kernel_that_lies_across_is_another_one(image: bool) -> None:
+    """TSN's InceptionV3 has 7x1 kernels where torchvision's has 1x7: what it is here is told."""
+    public = {"base_model.mixed_4_tower_conv_1_Conv2D.weight": np.zeros((4, 4, 7, 1), "float32")}
+    ours = {"inception6b.branch2.1.conv.weight": (4, 4, 1, 7)}
+    with pytest.raises(SpecError) as caught:
+        if image:
+            fill_from_image(public, ours, lambda key: "repeat")
+        else:
+            import_state_dict(public, ours)
+    (found,) = caught.value.diagnostics
+    assert found.code == "weight-shape"
+    assert "is 4x4x7x1 there and 4x4x1x7 here" in found.message
+    assert "set `backbone` to inceptionv3_tsn" in (found.help or "")
 
 
 def test_a_foreign_checkpoint() -> None:

@@ -141,6 +141,7 @@ def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
         ("rules: [{stack: 'a.{i}', to: a, along: j, dim: 0}]\n", "unknown-capture", "`j`"),
         ("rules: [{stack: 'a.{i}', to: a, along: i, dim: 9}]\n", "out-of-range", "`rules[0].dim`"),
         ("recognise: ['{x']\n", "bad-pattern", "a capture is written"),
+        ("advice: [{keys: '{X}', help: x}]\n", "bad-pattern", "in small letters"),
         ("silent: [shfit]\n", "unknown-op", "there is no operator `shfit`"),
         ("models: {op: con3d}\n", "unknown-op", "there is no operator `con3d`"),
         ("models: {no_op: 3}\n", "unknown-op", "there is no operator `3`"),
