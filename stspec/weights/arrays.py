@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
-COUNTER = "num_batches_tracked"
-"""Leaf of the batch counters that torch's norms keep and older checkpoints lack."""
+COUNTERS = ("num_batches_tracked", "n_averaged")
+"""Leaves of what torch's norms count, and its averaged models, and older checkpoints lack."""
 
 
 class CorruptTensorError(ValueError):
@@ -44,8 +44,8 @@ def as_array(value: HasShape) -> Array:
 
 
 def is_counter(key: str) -> bool:
-    """Tell whether a key names a batch counter, which no evaluation reads."""
-    return key.rpartition(".")[2] == COUNTER
+    """Tell whether a key names a counter, which no evaluation reads."""
+    return key.rpartition(".")[2] in COUNTERS
 
 
 def reshaped(array: Array, shape: Shape) -> Array | None:

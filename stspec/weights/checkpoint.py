@@ -146,7 +146,8 @@ def _nothing(root: Any) -> str:
     if isinstance(root, Mapping):
         keys = ", ".join(f"`{key}`" for key in list(root)[:5])
         return f"the file holds no state dict, only {keys or 'an empty mapping'}"
-    return f"the file holds a {type(root).__name__} and no state dict"
+    kind = "tensor" if isinstance(root, TensorRef | HeldArray) else type(root).__name__
+    return f"the file holds a {kind} and no state dict"
 
 
 def _has_tensors(value: Any) -> bool:

@@ -16,8 +16,8 @@ from typing import TypeAlias
 from stspec.weights.arrays import Shape
 from stspec.weights.patterns import NO_TABLES, Pattern, Tables, Template, any_match
 
-WRAPPERS = ("module.", "_orig_mod.")
-"""What torch's DataParallel and compile put in front of every key."""
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What torch's DataParallel and compile, and modules of Lightning, put in front of every key."""
 
 
 @dataclass(frozen=True, slots=True)

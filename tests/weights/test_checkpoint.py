@@ -349,6 +349,7 @@ def test_torchscript_is_refused(tmp_path: Path) -> None:
         ({}, "only an empty mapping"),
         ({"epoch": 3, "lr": 0.1}, "only `epoch`, `lr`"),
         ([1, 2], "holds a list"),
+        (torch.zeros(2), "holds a tensor and no state dict"),
         (torch.nn.Linear(2, 2), "an object of `torch.nn.modules.linear.Linear`"),
         ({"net": torch.nn.Linear(2, 2)}, "an object of `torch.nn.modules.linear.Linear`"),
     ],

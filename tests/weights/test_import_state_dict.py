@@ -119,6 +119,14 @@ def test_what_one_side_lacks_is_named() -> None:
     assert not report.complete
 
 
+def test_what_an_averaged_model_counts_is_no_tensor_of_it() -> None:
+    inner = {key: np.zeros(shape, "float32") for key, shape in RESNET.items()}
+    public = {"n_averaged": np.array(3), **{f"model.module.{k}": v for k, v in inner.items()}}
+    found = import_state_dict(public, RESNET)
+    assert found.report.complete
+    assert set(found.state) == set(RESNET)
+
+
 @pytest.mark.parametrize("here", [True, False])
 def test_batch_counters_may_be_missing(here: bool) -> None:
     without = {k: v for k, v in RESNET.items() if "tracked" not in k}

@@ -96,6 +96,7 @@ def test_prefixes_and_wrappers_are_taken_off(tmp_path: Path) -> None:
     importer = read(tmp_path, "prefixes: [net., backbone.]\n")
     assert only(importer, "module._orig_mod.backbone.net.conv.weight") == "conv.weight"
     assert only(importer, "conv.net.weight") == "conv.net.weight"
+    assert only(importer, "model.module.conv.model.weight") == "conv.model.weight"
 
 
 def test_a_child_comes_before_its_parent(tmp_path: Path) -> None:
