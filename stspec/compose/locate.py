@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from stspec.compose.meant import meant, plain
 from stspec.diagnostics import (
     Diagnostic,
     Label,
@@ -16,7 +18,7 @@ from stspec.diagnostics import (
     display_path,
     nearest,
 )
-from stspec.source import Mapping, read_file
+from stspec.source import Mapping, Scalar, read_file
 
 Kind = Literal["model", "backbone", "policy"]
 
@@ -153,8 +155,38 @@ def _advice(kind: Kind, name: str) -> str:
     families = sorted(path.stem for path in (data_root() / "specs" / "families").glob("*.yaml"))
     if name.startswith("families/"):
         return did_you_mean(name, [f"families/{family}" for family in families])
-    near = nearest(name, index())
+    models = index()
+    near = nearest(name, models)
+    if near is None or plain(near) != plain(name):
+        near = meant(name, models, _spoken(families)) or near
     return f"did you mean `{near}`?" if near else did_you_mean(name, families)
+
+
+def _spoken(families: Iterable[str]) -> dict[str, str]:
+    """What families are called: their names, their titles, and their authors if these have one."""
+    by_title: dict[str, str] = {}
+    authors: dict[str, set[str]] = {}
+    for family in families:
+        path = _known("model", f"families/{family}")
+        tree = None if path is None else _readable(path)
+        title, paper = (_text(tree, key) for key in ("title", "paper"))
+        by_title.setdefault(plain(title), family)
+        authors.setdefault(plain(paper.partition(" ")[0]), set()).add(family)
+    only = {author: next(iter(of)) for author, of in authors.items() if len(of) == 1}
+    found = {**only, **by_title, **{plain(family): family for family in families}}
+    return {called: family for called, family in found.items() if called}
+
+
+def _readable(path: Path) -> Mapping | None:
+    try:
+        return read_file(path)
+    except SpecError:
+        return None
+
+
+def _text(tree: Mapping | None, key: str) -> str:
+    node = None if tree is None else tree.get(key)
+    return str(node.value) if isinstance(node, Scalar) else ""
 
 
 def _path(name: str, relative_to: Path | None, span: Span | None) -> Path:

@@ -5,7 +5,7 @@ Every other package may import it.
 """
 
 from stspec.diagnostics.error import SpecError
-from stspec.diagnostics.suggest import did_you_mean, nearest
+from stspec.diagnostics.suggest import did_you_mean, distance, nearest
 from stspec.diagnostics.texts import display_path, remember_text
 from stspec.diagnostics.values import Diagnostic, Label, Severity, Span
 
@@ -17,6 +17,7 @@ __all__ = [
     "SpecError",
     "did_you_mean",
     "display_path",
+    "distance",
     "nearest",
     "remember_text",
 ]
