@@ -137,7 +137,16 @@ def foreign(
     help_text = (
         f"the checkpoint begins with `{there}`, read as {scheme.name}'s; the model with `{here}`"
     )
-    return Diagnostic("foreign-checkpoint", message, help=help_text)
+    return Diagnostic("foreign-checkpoint", message, help=help_text + _others(public, scheme))
+
+
+def _others(public: Mapping[str, HasShape], scheme: Importer) -> str:
+    """Say whose keys they are where another code base was named."""
+    try:
+        found = recognise(public)
+    except SpecError:
+        return ""
+    return "" if found == scheme.name else f"; its keys are {found}'s"
 
 
 def other_classes(piece: Piece, shape: Shape, class_layers: Mapping[str, int]) -> int | None:

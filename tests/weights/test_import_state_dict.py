@@ -119,6 +119,15 @@ def test_what_one_side_lacks_is_named() -> None:
     assert not report.complete
 
 
+def test_whose_keys_they_are_is_told_where_another_code_base_was_named() -> None:
+    public = {"backbone.layer1.0.conv1.conv.weight": np.zeros((4, 4, 3, 3), "float32")}
+    with pytest.raises(SpecError) as caught:
+        import_state_dict(public, RESNET, "tsn_pytorch")
+    (found,) = caught.value.diagnostics
+    assert found.code == "foreign-checkpoint"
+    assert (found.help or "").endswith("its keys are mmaction2's")
+
+
 def test_what_an_averaged_model_counts_is_no_tensor_of_it() -> None:
     inner = {key: np.zeros(shape, "float32") for key, shape in RESNET.items()}
     public = {"n_averaged": np.array(3), **{f"model.module.{k}": v for k, v in inner.items()}}
