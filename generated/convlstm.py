@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'convlstm'.
-math 47d21f95187b96ea, weights 897ec62897e14777.
+math cc8f3714dd8c1072, weights 897ec62897e14777.
 """
 
 import torch

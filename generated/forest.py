@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'forest'.
-math 1dbb212aa5c25a69, weights b49131c76505e4ed.
+math 71db822c19026386, weights b49131c76505e4ed.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fr2d'.
-math b366d7abe3b12d3e, weights 38d8f549ab5022d0.
+math 31c7c769e756e5ec, weights 38d8f549ab5022d0.
 """
 
 import torch

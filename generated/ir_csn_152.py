@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'ir_csn_152'.
-math ad7686827c954d29, weights d5c0b4ce7473115e.
+math a1a4d018d3d76726, weights d5c0b4ce7473115e.
 """
 
 # mypy: allow-untyped-calls
@@ -17,29 +17,70 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def is_single(clip: Tensor) -> bool:
-    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN.
+def cpu_precision(clip: Tensor) -> torch.dtype | None:
+    """Return the type in which a CPU that has oneDNN convolves a clip, under autocast or without.
 
-    Not while operators are traced or counted: who does so knows PyTorch's own convolution.
+    None elsewhere, and while operators are compiled, traced or counted: who does so knows
+    PyTorch's own convolution.
     """
+    if torch.compiler.is_compiling() or isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing():
+        return None
     is_counted = torch._C._len_torch_dispatch_stack() > 0
-    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
+    if is_counted or not clip.is_cpu or not torch._C._has_mkldnn:
+        return None
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else clip.dtype
+
+
+def may_miss_onednn(clip: Tensor) -> bool:
+    """Tell whether PyTorch's own choice may be another than oneDNN, which is the faster."""
+    if cpu_precision(clip) != torch.float32:
         return False
-    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
+    return clip.shape[0] == 1 or torch.get_num_threads() == 1
+
+
+def is_faster_as_product(conv: nn.Conv3d, clip: Tensor) -> bool:
+    """Tell whether a convolution is faster as a product of matrices, its backward pass included."""
+    if conv.kernel_size != (1, 1, 1) or conv.groups > 1 or conv.padding != (0, 0, 0):
+        return False
+    if cpu_precision(clip) == torch.bfloat16:
+        return clip[:, 0].numel() <= 10_000
+    if not may_miss_onednn(clip) or not torch.is_grad_enabled():
+        return False
+    # Its bound for one clip; by one thread it passes over all that have no stride.
+    is_alone = conv.stride == (1, 1, 1) and torch.get_num_threads() == 1
+    return is_alone or clip[..., 0].numel() <= 20_480
 
 
 class Conv3d(nn.Conv3d):
-    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+    """nn.Conv3d as a product of matrices or by oneDNN, where PyTorch's own choice is slower."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C', T', H', W')."""
-        if torch.compiler.is_compiling() or not is_single(input):
+        if is_faster_as_product(self, input):
+            t, h, w = self.stride
+            met = input.permute(0, 2, 3, 4, 1)[:, ::t, ::h, ::w]  # (N, T', H', W', C)
+            rows = F.linear(met.flatten(0, 3), self.weight.flatten(1), self.bias)
+            out: Tensor = rows.unflatten(0, met.shape[:4]).permute(0, 4, 1, 2, 3)
+            return out
+        if not may_miss_onednn(input):
             return super().forward(input)
         padding = [int(side) for side in self.padding]
         return torch.mkldnn_convolution(
             input, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
         )
+
+
+def depthwise_conv3d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: tuple[int, int, int] = (1, 1, 1),
+    padding: tuple[int, int, int] = (0, 0, 0),
+) -> Tensor:
+    """(N, C, T, H, W) by weight (C, 1, t, h, w) -> (N, C, T', H', W')."""
+    if not may_miss_onednn(x):
+        return F.conv3d(x, weight, bias, stride, padding, groups=len(weight))
+    return torch.mkldnn_convolution(x, weight, bias, padding, stride, (1, 1, 1), len(weight))
 
 
 def input_gradient(
@@ -57,13 +98,32 @@ def input_gradient(
         spread = grad.new_zeros(shape[0], *sizes, shape[1]).movedim(-1, 1)  # channels-last
         spread[:, :, :: stride[0], :: stride[1], :: stride[2]] = grad
         grad = spread
-    around = [k - 1 - pad for k, pad in zip(kernel, padding, strict=True)]
-    return F.conv3d(grad, weight.flip(2, 3, 4), padding=around, groups=len(weight))
+    t, h, w = [k - 1 - pad for k, pad in zip(kernel, padding, strict=True)]
+    return depthwise_conv3d(grad, weight.flip(2, 3, 4), padding=(t, h, w))
 
 
 def as_frames(clip: Tensor) -> Tensor:
     """(N, C, T, H, W) -> (N*T, C, H, W); where frames are copied, channels still lie last."""
     return clip.permute(0, 2, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def plane_gradient(
+    grad: Tensor,
+    plane: Tensor,
+    x: Tensor,
+    stride: tuple[int, int, int],
+    padding: tuple[int, int, int],
+) -> Tensor:
+    """Return the gradient of the weight (C, 1, h, w) with which all frames are convolved."""
+    is_dot = plane.shape[2:] == stride[1:] == (1, 1)  # of gradients with what they weigh
+    if is_dot and may_miss_onednn(grad) and torch.get_num_threads() == 1:
+        return (grad * x).sum((0, 2, 3, 4)).view_as(plane)
+    gradients = torch.ops.aten.convolution_backward(
+        *(as_frames(grad), as_frames(x), plane, None, stride[1:], padding[1:], (1, 1)),
+        *(False, (0, 0), len(plane), (False, True, False)),  # of weight alone
+    )
+    grad_plane: Tensor = gradients[1]
+    return grad_plane
 
 
 def weight_gradient(
@@ -85,12 +145,7 @@ def weight_gradient(
             continue
         first = start * step + tap - before
         met = x[:, :, first : first + (stop - start - 1) * step + 1 : step]
-        grads = as_frames(grad[:, :, start:stop])
-        _, grad_plane, _ = torch.ops.aten.convolution_backward(
-            *(grads, as_frames(met), plane, None, stride[1:], padding[1:], (1, 1)),
-            *(False, (0, 0), len(weight), (False, True, False)),  # of weight alone
-        )
-        taps.append(grad_plane)
+        taps.append(plane_gradient(grad[:, :, start:stop], plane, met, stride, padding))
     return torch.stack(taps, 2)
 
 
@@ -116,7 +171,7 @@ class DepthwiseConvolution(torch.autograd.Function):
         """(N, C, T, H, W) -> (N, C, T', H', W')."""
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return F.conv3d(x, weight, bias, stride, padding, groups=len(weight))
+        return depthwise_conv3d(x, weight, bias, stride, padding)
 
     @staticmethod
     def backward(
@@ -134,8 +189,8 @@ class DepthwiseConvolution(torch.autograd.Function):
         return grad_x, grad_weight, grad_bias, None, None
 
 
-class DepthwiseConv3d(nn.Conv3d):
-    """Depth-wise convolution of clips that trains fast on CPUs; elsewhere it is nn.Conv3d."""
+class DepthwiseConv3d(Conv3d):
+    """Depth-wise convolution of clips that trains fast on CPUs."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T', H', W')."""

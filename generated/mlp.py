@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mlp'.
-math 3f15dfea687d988f, weights 647cf6a14fe574bc.
+math 8eccff5bb53b8a8e, weights 647cf6a14fe574bc.
 """
 
 import torch

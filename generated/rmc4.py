@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math af3ee24b556920b0, weights 059755d7baab1578.
+math d9e2b342d1a1713a, weights 059755d7baab1578.
 """
 
 import torch
@@ -15,24 +15,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def is_single(clip: Tensor) -> bool:
-    """Tell whether this is one clip, to be computed in float32 on a CPU that has oneDNN.
+def cpu_precision(clip: Tensor) -> torch.dtype | None:
+    """Return the type in which a CPU that has oneDNN convolves a clip, under autocast or without.
 
-    Not while operators are traced or counted: who does so knows PyTorch's own convolution.
+    None elsewhere, and while operators are compiled, traced or counted: who does so knows
+    PyTorch's own convolution.
     """
+    if torch.compiler.is_compiling() or isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing():
+        return None
     is_counted = torch._C._len_torch_dispatch_stack() > 0
-    if isinstance(clip, torch.fx.Proxy) or torch._C._is_tracing() or is_counted:
+    if is_counted or not clip.is_cpu or not torch._C._has_mkldnn:
+        return None
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else clip.dtype
+
+
+def may_miss_onednn(clip: Tensor) -> bool:
+    """Tell whether PyTorch's own choice may be another than oneDNN, which is the faster."""
+    if cpu_precision(clip) != torch.float32:
         return False
-    is_float = clip.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return clip.shape[0] == 1 and clip.is_cpu and is_float and torch._C._has_mkldnn
+    return clip.shape[0] == 1 or torch.get_num_threads() == 1
+
+
+def is_faster_as_product(conv: nn.Conv3d, clip: Tensor) -> bool:
+    """Tell whether a convolution is faster as a product of matrices, its backward pass included."""
+    if conv.kernel_size != (1, 1, 1) or conv.groups > 1 or conv.padding != (0, 0, 0):
+        return False
+    if cpu_precision(clip) == torch.bfloat16:
+        return clip[:, 0].numel() <= 10_000
+    if not may_miss_onednn(clip) or not torch.is_grad_enabled():
+        return False
+    # Its bound for one clip; by one thread it passes over all that have no stride.
+    is_alone = conv.stride == (1, 1, 1) and torch.get_num_threads() == 1
+    return is_alone or clip[..., 0].numel() <= 20_480
 
 
 class Conv3d(nn.Conv3d):
-    """nn.Conv3d that runs by oneDNN for a single small clip too; PyTorch's own choice is slower."""
+    """nn.Conv3d as a product of matrices or by oneDNN, where PyTorch's own choice is slower."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C', T', H', W')."""
-        if torch.compiler.is_compiling() or not is_single(input):
+        if is_faster_as_product(self, input):
+            t, h, w = self.stride
+            met = input.permute(0, 2, 3, 4, 1)[:, ::t, ::h, ::w]  # (N, T', H', W', C)
+            rows = F.linear(met.flatten(0, 3), self.weight.flatten(1), self.bias)
+            out: Tensor = rows.unflatten(0, met.shape[:4]).permute(0, 4, 1, 2, 3)
+            return out
+        if not may_miss_onednn(input):
             return super().forward(input)
         padding = [int(side) for side in self.padding]
         return torch.mkldnn_convolution(

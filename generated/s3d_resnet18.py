@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18'.
-math e53a24300bca70bd, weights f187ae6a893d0724.
+math 53dc8048160953ad, weights f187ae6a893d0724.
 """
 
 import torch

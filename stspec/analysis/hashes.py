@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stspec.emit.construct import SINGLE_CLIP
+from stspec.emit.construct import CONVOLUTION
 from stspec.emit.library import template_path
 from stspec.graph import Graph, Node
 from stspec.graph.model import leaves
@@ -82,7 +82,7 @@ def _declarations(graph: Graph, facts: Facts) -> list[list[str]]:
         if layer is not None and layer.template is not None:
             files.append(template_path(layer.template))
         if layer is not None and layer.is_small:
-            files.append(template_path(SINGLE_CLIP))
+            files.append(template_path(CONVOLUTION))
         found[op.kind] = [op.kind, *_file_digests(files)]
     return [found[kind] for kind in sorted(found)]
 

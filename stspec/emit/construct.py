@@ -17,7 +17,7 @@ from stspec.ops.base import Layer, Layout, Op, Value
 from stspec.passes.facts import Facts
 from stspec.passes.layout import preference
 
-SINGLE_CLIP = "single_clip"
+CONVOLUTION = "convolution"
 """The template whose convolution is as fast for one clip as for several."""
 
 Slot = tuple[str, str, int]
@@ -80,7 +80,7 @@ def quicken(root: Instance) -> None:
 def _quicken(members: list[Member]) -> None:
     for member in members:
         if member.layer is not None and member.layer.cls == "nn.Conv3d":
-            member.layer = replace(member.layer, cls="Conv3d", template=SINGLE_CLIP, is_torch=True)
+            member.layer = replace(member.layer, cls="Conv3d", template=CONVOLUTION, is_torch=True)
         if member.instance is not None:
             _quicken(member.instance.members)
         _quicken(member.children or [])

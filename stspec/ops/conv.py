@@ -206,7 +206,7 @@ class Conv3d(Conv2d):
         if layer is None:
             return None
         if self._is_depthwise(site):
-            return replace(layer, cls="DepthwiseConv3d", template="depthwise", is_torch=True)
+            return replace(layer, cls="DepthwiseConv3d", template="convolution", is_torch=True)
         return replace(layer, is_small=layer.template is None and self._is_small(site))
 
     def _is_small(self, site: Site) -> bool:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from templates.modules.depthwise import DepthwiseConv3d, DepthwiseConvolution
+from templates.modules.convolution import DepthwiseConv3d, DepthwiseConvolution
 from tests.templates import checks
 
 CHANNELS = 4
@@ -30,6 +30,7 @@ CASES = [
     Case((4, 6, 5), (3, 3, 3), (2, 2, 2)),
     Case((1, 5, 5), (3, 3, 3), (1, 2, 2)),  # one frame: two taps meet nothing
     Case((2, 3, 4), (5, 1, 1), padding=(2, 0, 0)),
+    Case((4, 5, 6), (3, 1, 1), (1, 2, 2), (1, 0, 0)),
     Case((3, 6, 7), (1, 5, 3), (1, 2, 2), (0, 2, 1)),
     Case((8, 5, 5), (2, 4, 3), (3, 2, 1), (0, 3, 2)),  # frames behind the last window
     Case((3, 4, 4), (5, 2, 2), (4, 1, 1), (4, 0, 0)),  # windows wholly in the padding
@@ -114,6 +115,27 @@ def test_gradients_of_clips_in_channels_last_memory_are_too() -> None:
         grad = checks.frames_like(*out.shape, seed=1, dtype=torch.float32)
         (grad_x,) = torch.autograd.grad(out, x, grad)
         assert grad_x.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_one_thread_gives_the_same_in_channels_last_memory(case: Case, batch: int) -> None:
+    """Of a kernel of 1 x 1 in space, PyTorch's own choice gives channels first, slowly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        conv = module(case).to(dtype)
+        x = checks.frames_like(batch, CHANNELS, *case.size).to(dtype).requires_grad_()
+        out = conv(x)
+        grads = torch.autograd.grad(out.square().sum(), [x, *conv.parameters()])
+        results.append([out, *grads])
+    torch.set_num_threads(before)
+    for single, double in zip(*results, strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-4)
+    out, grad_x, *_ = results[0]
+    assert out.is_contiguous(memory_format=torch.channels_last_3d)
+    assert grad_x.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_its_macs_are_counted() -> None:

@@ -1,5 +1,6 @@
 """The convolution that is fast for a single clip gives what nn.Conv3d gives, wherever it runs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from templates.modules.single_clip import Conv3d
+from templates.modules.convolution import Conv3d
 
 OPTIONS: list[dict[str, Any]] = [
     {"kernel_size": 1},
     {"kernel_size": 3, "padding": 1},
     {"kernel_size": (3, 1, 1), "stride": (2, 1, 1), "padding": (1, 0, 0), "bias": False},
+    {"kernel_size": 1, "stride": (1, 2, 2), "bias": False},
     {"kernel_size": (1, 3, 3), "stride": (1, 2, 2), "padding": (0, 1, 1), "groups": 2},
 ]
 
@@ -30,6 +32,16 @@ def clips(batch: int = 1) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """PyTorch chooses by the number of threads too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("options", OPTIONS)
 def test_values_and_gradients_are_those_of_torch(options: dict[str, Any], batch: int) -> None:
@@ -49,6 +61,44 @@ def test_a_single_clip_keeps_its_channels_last() -> None:
     with torch.no_grad():
         assert not theirs(clips()).is_contiguous(memory_format=torch.channels_last_3d)
         assert ours(clips()).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[3]])
+def test_gradients_of_a_single_clip_keep_their_channels_last(options: dict[str, Any]) -> None:
+    ours, _ = pair(options)
+    x = clips().requires_grad_()
+    out = ours(x)
+    (grad_x,) = torch.autograd.grad(out, x, torch.ones_like(out))
+    assert grad_x.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_one_thread_keeps_the_channels_of_several_clips_last() -> None:
+    ours, _ = pair(OPTIONS[0])
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        out = ours(clips(2))
+    torch.set_num_threads(before)
+    assert out.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[3]])
+def test_small_maps_in_bfloat16_are_a_product(options: dict[str, Any]) -> None:
+    ours, theirs = pair(options)
+    with torch.autocast("cpu", torch.bfloat16):
+        out, expected = ours(clips(2)), theirs(clips(2))
+    assert out.dtype is torch.bfloat16
+    torch.testing.assert_close(out, expected, rtol=0.02, atol=0.02)
+    found, names = [out.grad_fn], set()
+    for node in found:
+        names.add(type(node).__name__)
+        found += [after for after, _ in node.next_functions if after is not None]
+    assert "ConvolutionBackward0" not in names
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours(clips(2)), out)
+        assert ours(clips(0)).shape == theirs(clips(0)).shape
 
 
 def test_what_onednn_does_not_take_is_torchs() -> None:
