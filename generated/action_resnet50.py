@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'action_resnet50'.
-math debb9093fc5a2b9d, weights bf0f3d1e5c44a17a.
+math 1fd984729eac8665, weights bf0f3d1e5c44a17a.
 """
 
 # mypy: allow-untyped-calls

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'blstm'.
-math bb3a510776ccdee2, weights c93824dcda8f35f2.
+math 192eba82ab071f0b, weights c93824dcda8f35f2.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Chen et al., Big-Little Net, ICLR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'blvnet_tam_r50_8x2'.
-math ae411178651a8cef, weights d11bfd6309ba8e03.
+math 2609aae0f0957e1b, weights d11bfd6309ba8e03.
 """
 
 # mypy: allow-untyped-calls

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'c2d_nopool_r50_8x8'.
-math 4eabf2306eeea3dd, weights 3fae1f166205b890.
+math 0fcf9e5734e6a4a7, weights 3fae1f166205b890.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'c2d_r50_8x8'.
-math cfb9771f7f36efaf, weights 3fae1f166205b890.
+math 91b8c519fc5abb47, weights 3fae1f166205b890.
 """
 
 import torch

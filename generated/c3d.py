@@ -6,7 +6,7 @@ Paper: Tran et al., Learning Spatiotemporal Features with 3D Convolutional Netwo
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'c3d'.
-math df187af08c5854d2, weights 485625a56f0ee10d.
+math d4eac775176975eb, weights 485625a56f0ee10d.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'convlstm'.
-math cc8f3714dd8c1072, weights 897ec62897e14777.
+math 5840225f48b25425, weights 897ec62897e14777.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'corrnet_50'.
-math 0197c45a8a5749ea, weights e41de6524c6ac616.
+math 0d30f2123149762c, weights e41de6524c6ac616.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_full'.
-math 54a3c3edf7078882, weights a8912542a679d541.
+math 2457185fd0b36f40, weights a8912542a679d541.
 """
 
 import torch

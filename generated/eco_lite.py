@@ -7,7 +7,7 @@ Paper: Zolfaghari et al., ECO: Efficient Convolutional Network for Online Video 
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'eco_lite'.
-math 62e764aa97faf0f4, weights 37cb6922bd0bcbd0.
+math e43dec81949ed0a4, weights 37cb6922bd0bcbd0.
 """
 
 import torch

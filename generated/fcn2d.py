@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn2d'.
-math 3e9676247365fb7a, weights 449e9f3c70a99bbb.
+math bffbdf6d13e68935, weights 449e9f3c70a99bbb.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fcn3d'.
-math d7a59db2eefa11cd, weights 6442017f88f9dfa8.
+math a6b041c491243e8e, weights 6442017f88f9dfa8.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'forest'.
-math 71db822c19026386, weights b49131c76505e4ed.
+math 5298446410838320, weights b49131c76505e4ed.
 """
 
 import torch

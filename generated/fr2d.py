@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'fr2d'.
-math 31c7c769e756e5ec, weights 38d8f549ab5022d0.
+math aa5234b5f8a74044, weights 38d8f549ab5022d0.
 """
 
 import torch

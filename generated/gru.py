@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gru'.
-math 7b2c06d90f1d23d0, weights 3e21757b9771bed2.
+math bb7f3d471218914b, weights 3e21757b9771bed2.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gsm_bninception'.
-math d6afb1b4b922f286, weights 520bd6beb5873705.
+math b0c70a286be0f6d8, weights 520bd6beb5873705.
 """
 
 import torch

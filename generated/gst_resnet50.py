@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'gst_resnet50'.
-math f788a15952048316, weights 22ea3286c22704b7.
+math b80cf15f28c69f9f, weights 22ea3286c22704b7.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_inceptionv1'.
-math b411bc7f15c90126, weights dbfa88cc70fcf3b8.
+math 87a9a9f09efcefdc, weights dbfa88cc70fcf3b8.
 """
 
 import torch

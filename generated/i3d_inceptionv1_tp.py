@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_inceptionv1_tp'.
-math ecabae1e5c33baa3, weights dbfa88cc70fcf3b8.
+math 8ad30341696b6303, weights dbfa88cc70fcf3b8.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original'.
-math d3d390d392bec919, weights 7c43bd1e3f86b672.
+math 40b3dff38cf0b397, weights 7c43bd1e3f86b672.
 """
 
 import torch

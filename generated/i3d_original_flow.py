@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_original_flow'.
-math 12dbd5b35a97018f, weights 95a67d5193800572.
+math 9816163a9e04b73b, weights 95a67d5193800572.
 """
 
 import torch

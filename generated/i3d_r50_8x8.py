@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_r50_8x8'.
-math fe33615dee378f81, weights 7a53a107ad78a99b.
+math eabb529c69279f64, weights 7a53a107ad78a99b.
 """
 
 import torch

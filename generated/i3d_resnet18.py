@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet18'.
-math fba4efbbb499d6ce, weights 8adc8948472b237d.
+math 6308f078963fee6c, weights 8adc8948472b237d.
 """
 
 import torch

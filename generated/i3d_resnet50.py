@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet50'.
-math 4ec21049a0cf5095, weights 05eed2aefae0502e.
+math 317b3cc7f93cf5d2, weights 05eed2aefae0502e.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'i3d_resnet50_tp'.
-math dd1f78eb5856fa8f, weights 05eed2aefae0502e.
+math 5be685fdf6e88387, weights 05eed2aefae0502e.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'ip_csn_152'.
-math 092dcf5fb1d45dac, weights 7618c4ac682068cf.
+math 3d128155717c4932, weights 7618c4ac682068cf.
 """
 
 # mypy: allow-untyped-calls

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'ir_csn_152'.
-math a1a4d018d3d76726, weights d5c0b4ce7473115e.
+math 8c1ef24cfbdd3505, weights d5c0b4ce7473115e.
 """
 
 # mypy: allow-untyped-calls

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'lstm'.
-math 7489a7e053ecd059, weights 1fa8d50a91fec181.
+math 4e6d673fbcf0b90e, weights 1fa8d50a91fec181.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'max_resnet50'.
-math 0c7ddf3acfc52253, weights 984402b294eadd4f.
+math 433cd2cf8e7676d6, weights 984402b294eadd4f.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc2'.
-math 529bae8c17399908, weights b2b60ef4e2e9c52b.
+math eb7b337825ed2d08, weights b2b60ef4e2e9c52b.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc3_18'.
-math f0937782b648874e, weights f5fab6b2fded84f9.
+math fe3e57e9405402f9, weights f5fab6b2fded84f9.
 """
 
 import torch

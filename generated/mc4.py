@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc4'.
-math 212cdc1a0b1ea876, weights eba2cb75fcfa5895.
+math 8deb70240ef7ca92, weights eba2cb75fcfa5895.
 """
 
 import torch

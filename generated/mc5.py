@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mc5'.
-math 0d4fb61a02f76b64, weights e452d10c06c09367.
+math cca4c3c1e06e1175, weights e452d10c06c09367.
 """
 
 import torch

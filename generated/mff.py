@@ -8,7 +8,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mff'.
-math 40188a0f18c0bfb4, weights 81e7c99b22f74a61.
+math 5a944a8d3370344b, weights 81e7c99b22f74a61.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'mlp'.
-math 8eccff5bb53b8a8e, weights 647cf6a14fe574bc.
+math f6e8d719e92ecd10, weights 647cf6a14fe574bc.
 """
 
 import torch

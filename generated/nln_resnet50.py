@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'nln_resnet50'.
-math 1dd1c777abdc4233, weights 6e146042c73eede3.
+math 92c03ae32cf27298, weights 6e146042c73eede3.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_131'.
-math 2d81d8e5364b834d, weights b4e3831c6280e6bf.
+math 359ce6defa4060ce, weights b4e3831c6280e6bf.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_199'.
-math 7813ecd138fe94b9, weights aa4a92913985a9de.
+math dcbc618430b9e0a9, weights aa4a92913985a9de.
 """
 
 import torch

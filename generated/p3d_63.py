@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'p3d_63'.
-math a58f0c492ce07c60, weights 5ca995510f3afeed.
+math 461497da167635af, weights 5ca995510f3afeed.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2d'.
-math 1d02cb22c5cc6caf, weights b3ca37c711ce887a.
+math c2053fd7d949a2a1, weights b3ca37c711ce887a.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_18'.
-math 956437038ff9c905, weights fc3bc5bfe915a1cb.
+math 2bc7b6ff04c0906f, weights fc3bc5bfe915a1cb.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r2plus1d_34'.
-math b7c4c4c31e387cbc, weights fe1ca64563501b99.
+math 8673799e7d0dbba1, weights fe1ca64563501b99.
 """
 
 import torch

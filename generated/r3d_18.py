@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'r3d_18'.
-math b11074f20227bf1d, weights faa5010ad1c74fc7.
+math 3b90fb8d3ad357dd, weights faa5010ad1c74fc7.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'resnet3d'.
-math 3a98eef3ae7394e5, weights b6e177eee2282ec4.
+math b0ca43da85cad63f, weights b6e177eee2282ec4.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc2'.
-math a9bfff5255aa5a09, weights 1da64c56d727881c.
+math dceaef57dfa7f5fe, weights 1da64c56d727881c.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc3'.
-math b2463cc1794bcee7, weights 6e224929237e4691.
+math 0afb3b90289de540, weights 6e224929237e4691.
 """
 
 import torch

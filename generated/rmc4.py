@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc4'.
-math d9e2b342d1a1713a, weights 059755d7baab1578.
+math 1dbec9c32b354f1f, weights 059755d7baab1578.
 """
 
 import torch

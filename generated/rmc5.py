@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rmc5'.
-math cd88e50591be441f, weights 5cf3ef2fc7051146.
+math 2cf4528065bccd63, weights 5cf3ef2fc7051146.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'rnn'.
-math 297ce4cb6516c4f3, weights 7a2f77726095f4ff.
+math a1eba347c2153207, weights 7a2f77726095f4ff.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_inceptionv1_tp'.
-math 984be9be46fac3e9, weights 14fbf5c0e670ee91.
+math 1b79dd4bd756ab47, weights 14fbf5c0e670ee91.
 """
 
 import torch

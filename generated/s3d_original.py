@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_original'.
-math 6b726a2a2685091f, weights b369d21b1976fb37.
+math e166069885f3e872, weights b369d21b1976fb37.
 """
 
 import torch

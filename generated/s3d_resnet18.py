@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18'.
-math 53dc8048160953ad, weights f187ae6a893d0724.
+math 6280edef66f96ac1, weights f187ae6a893d0724.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet18_tp'.
-math e5c8120d811c7573, weights f187ae6a893d0724.
+math 9acf6f78893c0d0f, weights f187ae6a893d0724.
 """
 
 import torch

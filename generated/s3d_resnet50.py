@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet50'.
-math 670e7b076f8b885b, weights 44c52c2738961b52.
+math c842af52c715796c, weights 44c52c2738961b52.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_resnet50_tp'.
-math 9a326b14de008d54, weights 44c52c2738961b52.
+math 6b3171627fd0dbf1, weights 44c52c2738961b52.
 """
 
 import torch

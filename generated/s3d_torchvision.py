@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 's3d_torchvision'.
-math a1c49f51c3ecc274, weights b369d21b1976fb37.
+math b1774ba8b7a560d5, weights b369d21b1976fb37.
 """
 
 import torch

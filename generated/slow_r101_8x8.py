@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slow_r101_8x8'.
-math 555be8e824d4844f, weights 0c752b61b3660c0f.
+math 04f380d711c06211, weights 0c752b61b3660c0f.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slow_r50_4x16'.
-math 8d9457b745d7c0da, weights 09287f2bb1f3f5be.
+math 86641cef2810d9ab, weights 09287f2bb1f3f5be.
 """
 
 import torch

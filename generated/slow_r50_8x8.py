@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slow_r50_8x8'.
-math 1b86363f1515a765, weights 09287f2bb1f3f5be.
+math 3e8523683a2abe7b, weights 09287f2bb1f3f5be.
 """
 
 import torch

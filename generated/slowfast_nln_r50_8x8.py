@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_nln_r50_8x8'.
-math 47fa80c94dba78e6, weights 3b6fdf2ec94dd771.
+math 02074062dd9ed75e, weights 3b6fdf2ec94dd771.
 """
 
 import torch

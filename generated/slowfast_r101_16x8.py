@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r101_16x8'.
-math 7341d0edde5ba740, weights e53e5ebe2fe82e74.
+math 148c94574f0da77d, weights e53e5ebe2fe82e74.
 """
 
 import torch

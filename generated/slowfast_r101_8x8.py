@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r101_8x8'.
-math ffb0ef28cd036a24, weights a2c6116df0ba4261.
+math accd88638adac05d, weights a2c6116df0ba4261.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r50_4x16'.
-math 0d03379b702547de, weights 7bc46cc49a3df8d8.
+math 63bc0a0a2dd9a1fc, weights 7bc46cc49a3df8d8.
 """
 
 import torch

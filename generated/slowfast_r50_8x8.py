@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'slowfast_r50_8x8'.
-math 00997f74ff146bf6, weights ef7326e8e7d3a9a1.
+math 0e2dc886a20a9791, weights ef7326e8e7d3a9a1.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_inceptionv1'.
-math 45cf8f4aa661cd0c, weights 1c24a02d5b9c92a2.
+math 5c25f0cd92992f82, weights 1c24a02d5b9c92a2.
 """
 
 # mypy: allow-untyped-calls

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_inceptionv1_tp'.
-math 01d8146a4eead893, weights 1c24a02d5b9c92a2.
+math fa2da381fb4a2777, weights 1c24a02d5b9c92a2.
 """
 
 # mypy: allow-untyped-calls

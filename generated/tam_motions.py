@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_motions'.
-math 06234fadf7dd8d73, weights f4b21034a39d41c7.
+math 0b52da456719ae8b, weights f4b21034a39d41c7.
 """
 
 # mypy: allow-untyped-calls

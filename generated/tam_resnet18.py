@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet18'.
-math 7ed41480ef47683a, weights d1807bc9c64dbebe.
+math d1dfd429292a4691, weights d1807bc9c64dbebe.
 """
 
 # mypy: allow-untyped-calls

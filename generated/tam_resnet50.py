@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet50'.
-math a3511190afd898b5, weights b310870969fe9793.
+math 92a01291460019f3, weights b310870969fe9793.
 """
 
 # mypy: allow-untyped-calls

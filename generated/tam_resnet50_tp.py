@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet50_tp'.
-math 4cd7f4a4910e4cc6, weights b310870969fe9793.
+math f6b3472aa54e19cc, weights b310870969fe9793.
 """
 
 # mypy: allow-untyped-calls

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tanet_resnet50'.
-math 13bd131c1bc8e455, weights 8b24291e6f6f5508.
+math 14386acd7ebe1f6a, weights 8b24291e6f6f5508.
 """
 
 import torch

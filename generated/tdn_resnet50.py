@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tdn_resnet50'.
-math f50955c09b515b97, weights 4599947dfa70157d.
+math 809990d6c8aa97ca, weights 4599947dfa70157d.
 """
 
 # mypy: allow-untyped-calls

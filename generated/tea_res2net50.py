@@ -7,7 +7,7 @@ Paper: Gao et al., Res2Net: A New Multi-scale Backbone Architecture, TPAMI 2021
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tea_res2net50'.
-math 93709de5ac9c4882, weights 8ca3291cd238ef0b.
+math 324e0f3cd9b711a6, weights 8ca3291cd238ef0b.
 """
 
 # mypy: allow-untyped-calls

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'teinet_resnet50'.
-math fc7dc3b3f0f3ce3e, weights 10336c7fd9aedf6a.
+math 11bd2ea6bd38a561, weights 10336c7fd9aedf6a.
 """
 
 # mypy: allow-untyped-calls

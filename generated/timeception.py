@@ -6,7 +6,7 @@ Paper: Hussein et al., Timeception for Complex Action Recognition, CVPR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'timeception'.
-math 2e685f46362a1e96, weights b827a56ede14acd2.
+math 94b6c4809a742486, weights b827a56ede14acd2.
 """
 
 # mypy: allow-untyped-calls

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tin_resnet50'.
-math 300f0a7962e8130f, weights 310cf1d4f7f79620.
+math 2edbc86956d528bc, weights 310cf1d4f7f79620.
 """
 
 import torch

@@ -8,7 +8,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tpn'.
-math 500dbf199e545211, weights 70f504a528be880e.
+math bd94f96276fa2ba7, weights 70f504a528be880e.
 """
 
 import torch

@@ -9,7 +9,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'transformer'.
-math fbafc46be617b7d8, weights 07a2ce9f42fe1929.
+math d476854f0ebeb2d8, weights 07a2ce9f42fe1929.
 """
 
 import torch

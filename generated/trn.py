@@ -7,7 +7,7 @@ Paper: Ioffe and Szegedy, Batch Normalization, ICML 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'trn'.
-math 0f157bab16581b4c, weights b5d07fc0f763b250.
+math ccbc27e1a69cbd7c, weights b5d07fc0f763b250.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsm_resnet50'.
-math 980169f2b68ed9b2, weights 984402b294eadd4f.
+math 3edcef3efb9431d7, weights 984402b294eadd4f.
 """
 
 import torch

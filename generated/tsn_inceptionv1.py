@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_inceptionv1'.
-math a63e6f4bf8d267ed, weights 89bd06060b569771.
+math 3fe281b5ebcb2736, weights 89bd06060b569771.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Szegedy et al., Going Deeper with Convolutions, CVPR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_inceptionv1_tp'.
-math 5feaec9d62d22ea4, weights 89bd06060b569771.
+math fce62ae01c848f73, weights 89bd06060b569771.
 """
 
 import torch

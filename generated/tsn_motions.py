@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_motions'.
-math d41b75deea2bc376, weights e39eeb11bf836311.
+math f6cf1f14ef2c4dbe, weights e39eeb11bf836311.
 """
 
 import torch

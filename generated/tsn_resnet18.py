@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet18'.
-math 9e37b2381d00d8e1, weights e4f82e8355ccf243.
+math a6a27eda0b1249a0, weights e4f82e8355ccf243.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet18_tp'.
-math 50dbe4eff8edb5b6, weights e4f82e8355ccf243.
+math 1cc279a4aabb42f5, weights e4f82e8355ccf243.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet50'.
-math 0b1c40efdae1eb0a, weights 984402b294eadd4f.
+math b7518e514b810123, weights 984402b294eadd4f.
 """
 
 import torch

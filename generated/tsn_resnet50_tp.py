@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tsn_resnet50_tp'.
-math a998257d34eedf7e, weights 984402b294eadd4f.
+math e60b189560ee0fb9, weights 984402b294eadd4f.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'two_stream'.
-math 7bdc483c3f82335d, weights db9d4cf7d8862f0c.
+math 0a587ee23de372f1, weights db9d4cf7d8862f0c.
 """
 
 import torch

@@ -7,7 +7,7 @@ Paper: Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'two_stream_fused'.
-math 4427ae16cd19d22c, weights 0cf46b295d285b65.
+math 8aa3241af34728d4, weights 0cf46b295d285b65.
 """
 
 import torch
