@@ -9,33 +9,30 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from stspec.diagnostics import Diagnostic, SpecError
-from stspec.study.drawn_panels import HEIGHTS, PANELS, by_target, draw_agreement, short_text
+from stspec.study.drawn_look import SOFT, Look, short_text
+from stspec.study.drawn_panels import HEIGHTS, PANELS, by_target, draw_agreement
 from stspec.study.statistics import needs_extra
-from stspec.study.tables import Axis, Figure, Series
+from stspec.study.tables import Axis, Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 Form = Literal["svg", "pdf"]
-COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c7a00",
-)  # fmt: skip
-MARKS = ("o", "s", "D", "^", "p", "*", "h", "P")
 WIDTHS = (3.5, 5.5, 7.0)
 """Inches, of one, two and three panels beside one another: one column of a paper, or two."""
 MOST_PANELS = 12
 """That a page has room for."""
-_INK, _SOFT, _LINE = "#1c1f23", "#5c636b", "#d4d7da"
+_INK, _LINE = "#1c1f23", "#d4d7da"
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"], "font.size": 7.5, "axes.labelsize": 7.5,
-    "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _SOFT, "axes.linewidth": 0.6,
-    "xtick.color": _SOFT, "ytick.color": _SOFT, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK,
+    "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": SOFT, "axes.linewidth": 0.6,
+    "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK,
     "axes.grid": True, "grid.color": _LINE, "grid.linewidth": 0.5, "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "lines.linewidth": 1.1, "lines.markersize": 4, "text.parse_math": False,
@@ -84,51 +81,6 @@ def _style() -> Iterator[None]:
         for name, value in _STYLE.items():
             params[name] = value
         yield
-
-
-class Look:
-    """Colours and marks by what series have in common."""
-
-    def __init__(self, series: Iterable[Series]) -> None:
-        every = tuple(series)
-        self.colours = list(dict.fromkeys(each.colour or each.name for each in every))
-        self.marks = list(dict.fromkeys(each.mark for each in every if each.mark))
-        self.pooling = len({each.pooled for each in every}) > 1
-
-    def colour(self, series: Series) -> str:
-        """Return the colour of a series."""
-        return COLOURS[self.colours.index(series.colour or series.name) % len(COLOURS)]
-
-    def of(self, series: Series) -> dict[str, Any]:
-        """Return what marks of a series look like: filled ones pool time."""
-        if self.marks:
-            at = self.marks.index(series.mark) if series.mark else 0
-        else:
-            at = self.colours.index(series.colour or series.name)
-        colour = self.colour(series)
-        filled = colour if series.pooled or not self.pooling else "white"
-        return {"marker": MARKS[at % len(MARKS)], "color": colour, "markerfacecolor": filled,
-                "markeredgewidth": 0.9}  # fmt: skip
-
-    def key(self) -> list[Any]:
-        """Return the entries of the legend."""
-        from matplotlib.lines import Line2D
-
-        def entry(label: str, **more: Any) -> Line2D:
-            return Line2D([], [], label=label, **{"color": _SOFT, "linestyle": "none", **more})
-
-        shown = [
-            entry(short_text(name), color=COLOURS[i % len(COLOURS)],
-                  marker="o" if self.marks else MARKS[i % len(MARKS)])
-            for i, name in enumerate(self.colours)
-        ]  # fmt: skip
-        if len(self.marks) > 1:
-            shown += [entry(short_text(n), marker=MARKS[i % len(MARKS)])
-                      for i, n in enumerate(self.marks)]  # fmt: skip
-        if self.pooling:
-            shown += [entry("pooled", marker="o"),
-                      entry("not pooled", marker="o", markerfacecolor="white")]  # fmt: skip
-        return shown if len(shown) > 1 else []
 
 
 def _drawn(figure: Figure) -> Canvas:

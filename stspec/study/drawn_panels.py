@@ -7,18 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from stspec.study.drawn_look import Look, short_text
 from stspec.study.tables import Agreement, Figure, Point, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from stspec.study.drawing import Look
-
-
-def short_text(text: str, most: int = 34) -> str:
-    """Return a text that can be drawn on one line: without what no font has a shape for."""
-    told = "".join(each if each.isprintable() else " " for each in text)
-    return told if len(told) <= most else f"{told[: most - 1]}…"
 
 
 def _lines(axes: Axes, figure: Figure, series: Sequence[Series], look: Look) -> None:
@@ -226,7 +219,7 @@ def _signed(value: float) -> str:
     return told if float(f"{value:.1f}") else "0.0"
 
 
-Panel = Callable[["Axes", Figure, Sequence[Series], "Look"], None]
+Panel = Callable[["Axes", Figure, Sequence[Series], Look], None]
 PANELS: dict[str, Panel] = {
     "lines": _lines,
     "values": _beside,
