@@ -12,7 +12,7 @@ import torch
 
 from stspec.diagnostics import Diagnostic, SpecError, display_path
 from stspec.graph.model import Graph, leaves
-from stspec.module.weights import graft_of, imported_into
+from stspec.module.weights import imported_into, transplanted_into
 from stspec.network import Network
 from stspec.ops.base import Op, Reach
 from stspec.output import write_bytes
@@ -24,7 +24,6 @@ from stspec.weights.invert import public_template
 from stspec.weights.library import load_importer
 from stspec.weights.report import Imported
 from stspec.weights.rules import Model
-from stspec.weights.transplant import transplant
 
 PUBLIC = "public"
 """Where a sidecar keeps how the code base that weights are from calls them."""
@@ -111,10 +110,10 @@ def transplanted(
     A classifier of other classes than `source` has is left out.
 
     Raises:
-        SpecError: if the file is not the other network's, or a tensor does not fit.
+        SpecError: if the file is not the other network's, or its backbone another.
     """
     theirs, _ = read_into(source, path, classes="replace")
-    return transplant(theirs.state, network.state, graft_of(network, source, policy, keep=keep))
+    return transplanted_into(network, source, theirs.state, policy, keep=keep)
 
 
 def write_partial(network: Network, imported: Imported, output: Path) -> None:

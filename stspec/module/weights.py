@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stspec.diagnostics import Diagnostic, SpecError
 from stspec.graph.model import leaves, pathway_at, rules_of
+from stspec.module.backbones import check_backbones
 from stspec.network import Network
 from stspec.passes.streams import parts, stems
 from stspec.weights.arrays import Array
@@ -104,16 +105,34 @@ def transplant_weights(
         What became of every tensor, on both sides; what does not fit keeps its initial values.
 
     Raises:
-        SpecError: if the file cannot be read, or nothing of the one belongs to the other.
+        SpecError: if the file cannot be read, their backbones differ, or nothing of the one
+            belongs to the other.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
-    graft = graft_of(network, donor, keep=keep)
-    imported = transplant(_arrays(state), network.state, graft)
+    imported = transplanted_into(network, donor, _arrays(state), keep=keep)
     write_state(module, imported)
     return imported.report
 
 
-def graft_of(
+def transplanted_into(
+    network: Network,
+    donor: Network,
+    state: Mapping[str, Array],
+    policy: str | None = None,
+    *,
+    keep: Keep = "none",
+) -> Imported:
+    """Return another network's weights under this one's keys; arguments are those of `_graft`.
+
+    Raises:
+        SpecError: if their backbones differ, or nothing of the one belongs to the other.
+    """
+    imported = transplant(state, network.state, _graft(network, donor, policy, keep=keep))
+    check_backbones(network, donor)
+    return imported
+
+
+def _graft(
     network: Network, donor: Network, policy: str | None = None, *, keep: Keep = "none"
 ) -> Graft:
     """Return what is known of two networks, one of which starts the other.

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from stspec.diagnostics import SpecError
 from stspec.module import build_module, load_weights, transplant_weights
+from stspec.module.backbones import check_backbones
 from stspec.network import Network, load
 from stspec.weights.inflate import Along, adapt_channels, interpolation, resample, resize_kernel
 from tests.networks import on, run, seeded
@@ -311,3 +312,40 @@ def test_frames_beside_their_flow_keep_their_weights(
     torch.testing.assert_close(kernel[:, own], before)
     rest = [n for n in range(9) if n not in range(9)[own]]
     torch.testing.assert_close(kernel[:, rest], before.mean(1, keepdim=True).expand(-1, 6, -1, -1))
+
+
+def test_another_backbone_is_refused_by_name() -> None:
+    donor, network = load("tsn_resnet18"), load("i3d_resnet50")
+    state = {key: torch.zeros(()).expand(shape) for key, shape in donor.state.items()}
+    module = nn.Module()
+    with pytest.raises(SpecError) as caught:
+        transplant_weights(network, module, donor, state)
+    (found,) = caught.value.diagnostics
+    assert found.code == "other-backbone" and found.help is not None
+    assert found.message.endswith("another backbone than i3d_resnet50: resnet18, not resnet50")
+    assert "`layer1.0.conv1.weight` is 64x64x3x3, not 64x64x1x1" in found.help
+    assert "`layer1.0.conv3.weight` is missing there" in found.help
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ("tsn_resnet18", "r2plus1d_18"),
+        ("tsn_resnet50", "corrnet_50"),
+        ("tsn_resnet50", "gst_resnet50"),
+        ("eco_lite", "eco_full"),
+        ("slow_r50_8x8", "slowfast_r50_8x8"),
+    ],
+)
+def test_what_differs_for_other_reasons_is_the_same_backbone(there: str, here: str) -> None:
+    donor, network = load(there), load(here)
+    check_backbones(network, donor)
+    check_backbones(donor, network)
+
+
+def test_backbones_of_other_width_or_depth_differ() -> None:
+    wide, deep = load("tsn_resnet18"), load("x3d_l")
+    with pytest.raises(SpecError, match=r"resnet18, not resnet18 \(width 0.25\)"):
+        check_backbones(load("tsn_resnet18", [("backbone.width", 0.25)]), wide)
+    with pytest.raises(SpecError, match=r"depth 2.2\), not x3d \(width 2, depth 5"):
+        check_backbones(deep, load("x3d_m"))
