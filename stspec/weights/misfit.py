@@ -46,8 +46,8 @@ def _classes(misfits: Sequence[Misfit], total: int) -> Diagnostic:
     there, here = first.there[axis], first.here[axis]
     message = f"the checkpoint has {there} classes, the model {here} (`{first.key}`)"
     help_text = (
-        f"set `classes: {there}` to use its classifier, "
-        "or ask for the classes to be replaced to start a new one"
+        f"set `classes: {there}` to use its classifier; `stspec train --weights`, and "
+        '`classes="replace"` of load_weights, start a new one'
     )
     return Diagnostic("class-count", message, help=help_text)
 

@@ -192,6 +192,8 @@ def test_another_number_of_classes_is_one_diagnosis() -> None:
     assert found.code == "class-count"
     assert found.message == "the checkpoint has 400 classes, the model 11 (`fc.weight`)"
     assert found.help is not None and "`classes: 400`" in found.help
+    # Whatever runs: `weights convert`, for one, cannot replace them.
+    assert "`stspec train --weights`" in found.help and "load_weights" in found.help
 
 
 def test_classes_are_replaced_on_request() -> None:
