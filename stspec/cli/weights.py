@@ -55,12 +55,15 @@ class Kept(StrEnum):
 HEEDED: Mapping[Action, Collection[str]] = {
     Action.LIST: ("name", "json"),
     Action.GET: ("name", "output", "json"),
-    Action.CHECK: ("name", "source", "sets", "importer", "image", "classes", "json"),
+    Action.CHECK: (
+        "name", "source", "sets", "importer", "container", "image", "classes", "json",
+    ),
     Action.CONVERT: (
-        "name", "source", "sets", "importer", "to", "like", "image", "output", "json",
+        "name", "source", "sets", "importer", "container", "to", "like", "image", "output", "json",
     ),
     Action.TRANSPLANT: (
-        "name", "source", "sets", "importer", "donor_sets", "policy", "keep", "output", "json",
+        "name", "source", "sets", "importer", "container", "donor_sets", "policy", "keep",
+        "output", "json",
     ),
 }  # fmt: skip
 """What each action takes."""
@@ -89,6 +92,13 @@ def weights(
         typer.Option(
             "--from", metavar="NAME", help="The code base that the weights are of, or for "
             "transplant the spec; recognised by the keys.", show_default=False,
+        ),
+    ] = None,
+    container: Annotated[
+        str | None,
+        typer.Option(
+            "--container", metavar="KEY", help="The state dict that is meant, in a file of "
+            "several, such as state_dict_ema.", show_default="the likeliest",
         ),
     ] = None,
     to: Annotated[
@@ -170,12 +180,12 @@ def weights(
         if not given and not any(text.startswith("classes=") for text in sets or ()):
             sets = [*(sets or ()), f"classes={entry.keys.classes}"]
     if action is Action.CHECK:
-        _check(load(name, sets or ()), path, importer, image, classes, json)
+        _check(load(name, sets or ()), path, importer, container, image, classes, json)
         return
     if output is None:
         raise typer.BadParameter("name a file to write", param_hint="--output")
     if action is Action.CONVERT:
-        _convert(load(name, sets or ()), path, importer, to, like, image, output, json)
+        _convert(load(name, sets or ()), path, importer, container, to, like, image, output, json)
         return
     if importer is None or (entry is not None and importer == entry.keys.importer):
         importer = entry.keys.spec if entry is not None else importer
@@ -185,7 +195,7 @@ def weights(
     network = load(name, sets or ())
     # A classifier is worth having where it is of as many classes.
     donor = load(importer, [("classes", network.spec.model.classes), *(donor_sets or ())])
-    _transplant(network, donor, path, policy, keep, output, json)
+    _transplant(network, donor, path, container, policy, keep, output, json)
 
 
 def _list(part: str, json: bool) -> None:
@@ -263,44 +273,47 @@ def _file(source: str) -> tuple[Path, Weights | None]:
 
 
 def _check(
-    network: Network, path: Path, importer: str | None, image: bool, classes: ClassLayers,
-    json: bool,
+    network: Network, path: Path, importer: str | None, container: str | None, image: bool,
+    classes: ClassLayers, json: bool,
 ) -> None:  # fmt: skip
     from stspec.module.convert import read_into
 
-    imported, _ = read_into(network, path, importer, classes=classes.value, image=image)
+    imported, _ = read_into(
+        network, path, importer, classes=classes.value, image=image, container=container
+    )
     _tell(imported.report, json)
     if not imported.report.complete:
         raise typer.Exit(1)
 
 
 def _convert(
-    network: Network, path: Path, importer: str | None, to: str | None, like: Path | None,
-    image: bool, output: Path, json: bool,
+    network: Network, path: Path, importer: str | None, container: str | None, to: str | None,
+    like: Path | None, image: bool, output: Path, json: bool,
 ) -> None:  # fmt: skip
     from stspec.cli.screen import remark
     from stspec.module.convert import read_into, to_ours, to_theirs, untold
 
     if to is not None:
-        _tell(to_theirs(network, path, to, output, like, importer).report, json)
+        exported = to_theirs(network, path, to, output, like, importer, container=container)
+        _tell(exported.report, json)
         missing = ", ".join(f"{count} {kind}" for kind, count in untold(network).items())
         if missing:
             remark(f"no file of weights tells these, which the network there must have: {missing}")
         return
-    imported, found = read_into(network, path, importer, image=image)
+    imported, found = read_into(network, path, importer, image=image, container=container)
     to_ours(network, imported, found, output)
     _tell(imported.report, json)
 
 
 def _transplant(
-    network: Network, donor: Network, path: Path, policy: Policy | None, keep: Kept | None,
-    output: Path, json: bool,
+    network: Network, donor: Network, path: Path, container: str | None, policy: Policy | None,
+    keep: Kept | None, output: Path, json: bool,
 ) -> None:  # fmt: skip
     from stspec.module.convert import transplanted, write_partial
 
     words = None if policy is None else policy.value
     kept: Keep = "none" if keep is None else keep.value
-    imported = transplanted(network, donor, path, words, keep=kept)
+    imported = transplanted(network, donor, path, words, keep=kept, container=container)
     write_partial(network, imported, output)
     _tell(imported.report, json)
 

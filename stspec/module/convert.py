@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from stspec.weights.export import Blank, Exported, export_state_dict
 from stspec.weights.inflate import Keep
 from stspec.weights.invert import public_template
 from stspec.weights.library import load_importer
-from stspec.weights.report import Imported
+from stspec.weights.report import Imported, Report
 from stspec.weights.rules import Model
 
 PUBLIC = "public"
@@ -36,15 +37,18 @@ def read_into(
     *,
     classes: Literal["match", "replace"] = "match",
     image: bool = False,
+    container: str | None = None,
 ) -> tuple[Imported, Checkpoint]:
     """Return a checkpoint's tensors under a network's keys, and the checkpoint.
+
+    `container` leads to the state dict that is meant, in a file of several.
 
     Raises:
         SpecError: if it cannot be read or does not fit.
     """
-    found = read_checkpoint(path)
+    found = read_checkpoint(path, container)
     imported = imported_into(network, found.state, importer, classes=classes, image=image)
-    return imported, found
+    return replace(imported, report=_told_from(found, imported.report)), found
 
 
 def to_ours(network: Network, imported: Imported, found: Checkpoint, output: Path) -> None:
@@ -73,6 +77,8 @@ def to_theirs(
     output: Path,
     like: Path | None = None,
     importer: str | None = None,
+    *,
+    container: str | None = None,
 ) -> Exported:
     """Write our weights under a code base's keys; return what became of every tensor.
 
@@ -82,7 +88,7 @@ def to_theirs(
     Raises:
         SpecError: if the weights do not fit the network, or the rules cannot be undone for it.
     """
-    imported, found = read_into(network, path, importer)
+    imported, found = read_into(network, path, importer, container=container)
     scheme = load_importer(to)
     known = found.meta.get(PUBLIC) or {}
     template: Mapping[str, Any]
@@ -94,7 +100,7 @@ def to_theirs(
         template = public_template(model_of(network), scheme)
     exported = export_state_dict(imported.state, template, scheme)
     _write(output, exported.state, scheme.container)
-    return exported
+    return replace(exported, report=_told_from(found, exported.report))
 
 
 def transplanted(
@@ -104,6 +110,7 @@ def transplanted(
     policy: str | None = None,
     *,
     keep: Keep = "none",
+    container: str | None = None,
 ) -> Imported:
     """Return another network's weights under this one's keys, fitted where shapes differ.
 
@@ -112,8 +119,9 @@ def transplanted(
     Raises:
         SpecError: if the file is not the other network's, or its backbone another.
     """
-    theirs, _ = read_into(source, path, classes="replace")
-    return transplanted_into(network, source, theirs.state, policy, keep=keep)
+    theirs, found = read_into(source, path, classes="replace", container=container)
+    imported = transplanted_into(network, source, theirs.state, policy, keep=keep)
+    return replace(imported, report=_told_from(found, imported.report))
 
 
 def write_partial(network: Network, imported: Imported, output: Path) -> None:
@@ -140,6 +148,11 @@ def untold(network: Network) -> dict[str, int]:
         if isinstance(op, Op) and op.window().time != Reach() and not network.facts[path].params:
             found[op.kind] += 1
     return dict(found)
+
+
+def _told_from(found: Checkpoint, report: Report) -> Report:
+    """Return a report that tells which of a file's state dicts was read."""
+    return replace(report, container=found.container, others=found.others)
 
 
 def _layers(graph: Graph, path: str = "") -> Iterator[str]:

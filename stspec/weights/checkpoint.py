@@ -36,6 +36,8 @@ CONTAINERS = (
     "weights",
     "params",
     "ema_state_dict",
+    "state_dict_ema",
+    "model_ema",
     "blobs",
 )
 """Keys under which training programs nest a state dict, the likeliest first."""
@@ -62,25 +64,32 @@ class Checkpoint:
     """A state dict as it lay in a file: contiguous arrays of this machine's byte order.
 
     `container` is the path of keys under which the state dict was nested ("" where it was the
-    whole). `meta` is the sidecar's content, empty where there is none.
+    whole), `others` are those of further state dicts of the file, such as one of averaged weights.
+    `meta` is the sidecar's content, empty where there is none.
     """
 
     path: Path
     state: Mapping[str, Array]
     container: str
     meta: Mapping[str, Any]
+    others: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path | str) -> Checkpoint:
+def read_checkpoint(path: Path | str, container: str | None = None) -> Checkpoint:
     """Read the tensors of a .pt, .pth, .safetensors or .pkl file, told by its content.
 
-    bfloat16 becomes float32. Objects of any class other than tensors are left out, never built.
-    Raises SpecError where the file cannot be read or holds no state dict.
+    `container` is the path of keys, joined by dots, of the state dict that is meant, in a file of
+    several; the likeliest where it is None. bfloat16 becomes float32. Objects of any class other
+    than tensors are left out, never built. Raises SpecError where the file cannot be read or
+    holds no state dict, or none of that path.
     """
     path = Path(path)
     try:
         with open_archive(path) as archive:
-            container, found = _find(archive.root)
+            container, found = (
+                _find(archive.root) if container is None else _named(archive.root, container)
+            )
+            others = _others(archive.root, container, len(found))
             state = dict(_tensors(archive, found))
     except BadFileError as error:
         raise _error(path, str(error), error.help) from None
@@ -89,7 +98,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         raise _error(path, f"the file is cut short or damaged ({error})", help_text) from None
     except OSError as error:
         raise _error(path, (error.strerror or str(error)).lower(), None) from None
-    return Checkpoint(path, MappingProxyType(state), container, _sidecar(path))
+    return Checkpoint(path, MappingProxyType(state), container, _sidecar(path), others)
 
 
 def write_safetensors(
@@ -136,6 +145,36 @@ def _find(root: Any) -> tuple[str, Mapping[Any, Any]]:
             if isinstance(inner, Mapping) and _has_tensors(inner):
                 return ".".join(path), inner
     raise BadFileError(_nothing(root), "save the module's `state_dict()` with torch.save instead")
+
+
+def _named(root: Any, container: str) -> tuple[str, Mapping[Any, Any]]:
+    """The state dict of a path of keys."""
+    found = dict(_state_dicts(root))
+    if container not in found:
+        names = ", ".join(f"`{name}`" for name in found if name)
+        raise BadFileError(f"it has no state dict `{container}`", names and f"it has {names}")
+    return container, found[container]
+
+
+def _others(root: Any, container: str, size: int) -> tuple[str, ...]:
+    """The paths of further state dicts: smaller ones by far are of the training loop."""
+    return tuple(
+        name for name, inner in _state_dicts(root) if name != container and 2 * len(inner) > size
+    )
+
+
+def _state_dicts(root: Any) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Every mapping to tensors by its path of keys, at most two long."""
+    level: list[tuple[tuple[str, ...], Any]] = [((), root)]
+    for _ in range(3):
+        yield from ((".".join(path), inner) for path, inner in level if _has_tensors(inner))
+        level = [
+            ((*path, key), value)
+            for path, inner in level
+            if isinstance(inner, Mapping)
+            for key, value in inner.items()
+            if isinstance(key, str) and isinstance(value, Mapping)
+        ]
 
 
 def _nothing(root: Any) -> str:

@@ -54,10 +54,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every tensor of both sides, accounted for once. `origin` names the key scheme."""
+    """Every tensor of both sides, accounted for once. `origin` names the key scheme.
+
+    `container` leads to the state dict that was read, `others` to further ones of the file.
+    """
 
     origin: str
     entries: tuple[Entry, ...]
+    container: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def loaded(self) -> tuple[Entry, ...]:
@@ -100,6 +105,9 @@ class Report:
     def table(self) -> str:
         """Return the groups as lines for a terminal, each with its count and some names."""
         rows = [("from", "", self.origin)]
+        if self.others:
+            read, *more = (name or "the file's own" for name in (self.container, *self.others))
+            rows.append(("read", "", f"{read}; not read: {', '.join(more)} (--container)"))
         for group, count in self._groups().items():
             members = [entry for entry in self.loaded if entry.group == group]
             rows.append((group, str(count), _named(_arrows(members))))
@@ -116,6 +124,8 @@ class Report:
         """Return the report as plain values, for a file or another program."""
         return {
             "from": self.origin,
+            "container": self.container,
+            "other_containers": list(self.others),
             "complete": self.complete,
             "summary": self.summary(),
             "inert_elements": self.inert_elements,

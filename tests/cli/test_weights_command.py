@@ -91,6 +91,25 @@ def test_check_accounts_for_every_key(place: Path, capsys: Read) -> None:
     assert {e["action"] for e in report["entries"] if "tam" in e["key"]} == {"left_out"}
 
 
+def test_averaged_weights_beside_the_others_are_told_and_chosen(place: Path, capsys: Read) -> None:
+    found = torch.load(place / "ibm.pth")
+    found["state_dict_ema"] = {key: value + 1 for key, value in found["state_dict"].items()}
+    torch.save(found, place / "both.pth")
+    arguments = (place / "tam.yaml", place / "both.pth")
+    assert run("check", *arguments) == 0
+    told = capsys.readouterr().out
+    assert "state_dict; not read: state_dict_ema (--container)" in told
+    assert run("check", *arguments, "--container", "state_dict_ema", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["container"] == "state_dict_ema"
+    assert report["other_containers"] == ["state_dict"]
+    output = place / "ema.safetensors"
+    assert run("convert", *arguments, "--container", "state_dict_ema", "-o", output) == 0
+    ours = read_checkpoint(output).state["fc.bias"]
+    np.testing.assert_array_equal(ours, found["state_dict_ema"]["module.fc.bias"])
+    capsys.readouterr()
+
+
 def test_other_classes(place: Path, capsys: Read) -> None:
     arguments = ("check", place / "tam.yaml", place / "ibm.pth", "--set", "classes=7")
     assert run(*arguments) == 2

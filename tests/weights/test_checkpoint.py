@@ -444,3 +444,38 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("likely", "other"),
+    [
+        ("state_dict", "state_dict_ema"),
+        ("model", "model_ema"),
+        ("model.module", "ema.module"),
+        ("state_dict", "ema_state_dict"),
+    ],
+)
+def test_one_of_several_state_dicts_is_read_and_the_others_are_told(
+    tmp_path: Path, likely: str, other: str
+) -> None:
+    path, root = tmp_path / "both.pth", {"epoch": 3, "best": {"top1": torch.zeros(())}}
+    for number, name in enumerate((other, likely)):
+        outer, _, inner = name.partition(".")
+        state = {key: torch.full((2,), float(number)) for key in ("a", "b", "c")}
+        root[outer] = {inner: state} if inner else state
+    torch.save(root, path)
+    first, second = read_checkpoint(path), read_checkpoint(path, other)
+    assert (first.container, first.others) == (likely, (other,))
+    assert (second.container, second.others) == (other, (likely,))
+    assert first.state["a"].all() and not second.state["a"].any()
+    with pytest.raises(SpecError) as caught:
+        read_checkpoint(path, "ema_dict")
+    (found,) = caught.value.diagnostics
+    assert found.message.endswith("it has no state dict `ema_dict`")
+    assert found.help is not None and f"`{other}`" in found.help
+
+
+def test_averaged_weights_alone_are_found(tmp_path: Path) -> None:
+    torch.save({"model_ema": {"a": torch.ones(2)}}, tmp_path / "ema.pth")
+    found = read_checkpoint(tmp_path / "ema.pth")
+    assert (found.container, found.others) == ("model_ema", ())
