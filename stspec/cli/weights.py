@@ -282,6 +282,7 @@ def _check(
         network, path, importer, classes=classes.value, image=image, container=container
     )
     _tell(imported.report, json)
+    _remark_lost(network, imported.report)
     if not imported.report.complete:
         raise typer.Exit(1)
 
@@ -303,6 +304,7 @@ def _convert(
     imported, found = read_into(network, path, importer, image=image, container=container)
     to_ours(network, imported, found, output)
     _tell(imported.report, json)
+    _remark_lost(network, imported.report)
 
 
 def _transplant(
@@ -316,6 +318,14 @@ def _transplant(
     imported = transplanted(network, donor, path, words, keep=kept, container=container)
     write_partial(network, imported, output)
     _tell(imported.report, json)
+
+
+def _remark_lost(network: Network, report: Report) -> None:
+    from stspec.cli.screen import remark
+    from stspec.module.convert import lost
+
+    if kinds := ", ".join(lost(network, report)):
+        remark(f"the file is of a network with {kinds}, which {network.name} lacks: scores differ")
 
 
 def _tell(report: Report, json: bool) -> None:

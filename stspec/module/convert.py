@@ -155,6 +155,13 @@ def _told_from(found: Checkpoint, report: Report) -> Report:
     return replace(report, container=found.container, others=found.others)
 
 
+def lost(network: Network, report: Report) -> tuple[str, ...]:
+    """Return the operators without weights that a file tells of and a network does not have."""
+    return tuple(
+        sorted({*report.operators} - {node.body.kind for _, node in leaves(network.graph)})
+    )
+
+
 def _layers(graph: Graph, path: str = "") -> Iterator[str]:
     """Yield the paths of layers and blocks, what they read, and their settings."""
     kinds = {node.name: node.body.kind for node in graph.nodes}

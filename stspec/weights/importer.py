@@ -72,7 +72,8 @@ def import_state_dict(
         raise SpecError(problems)
     if not ledger.state and expected:
         raise SpecError(foreign(public, expected, scheme))
-    return Imported(ledger.state, Report(scheme.name, tuple(ledger.entries)))
+    told = scheme.operators(public)
+    return Imported(ledger.state, Report(scheme.name, tuple(ledger.entries), operators=told))
 
 
 def scheme_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -264,6 +265,23 @@ class AdviceKeys(Keys):
         return self
 
 
+class TellsKeys(Keys):
+    """Keys from which an operator without weights is seen."""
+
+    keys: Texts = Field(description="patterns of the public keys")
+    op: Text = Field(description="the operator that a network with any of them has")
+
+    def made(self) -> tuple[tuple[Pattern, str], ...]:
+        """Return each pattern with the operator. Raises InvalidError where one is wrong."""
+        return tuple((_pattern(text, "keys", i), self.op) for i, text in enumerate(self.keys))
+
+    @model_validator(mode="after")
+    def _means_something(self) -> TellsKeys:
+        check_op(self.op, "op")
+        self.made()
+        return self
+
+
 class ImporterKeys(Keys):
     """What an importer's file says; its rules are read one by one."""
 
@@ -284,6 +302,9 @@ class ImporterKeys(Keys):
     models: UndoKeys = Field(default_factory=UndoKeys, description="for which they are undone")
     silent: Texts = Field(
         default_factory=list, description="operators that it has, though no weights tell them"
+    )
+    tells: list[TellsKeys] = Field(
+        default_factory=list, description="operators of which keys tell, though no weights do"
     )
     convolutions: Literal["3d"] | None = Field(
         default=None, description="3d: all convolutions are, those of single frames too"
@@ -384,6 +405,7 @@ def _importer(
         no_way_back=keys.no_way_back,
         models=keys.models.made(None),
         silent=frozenset(keys.silent),
+        tells=tuple(itertools.chain.from_iterable(tells.made() for tells in keys.tells)),
         container=keys.container or "",
         volumes=keys.convolutions == "3d",
         axes=tuple(axes.made() for axes in keys.axes),

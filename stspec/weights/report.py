@@ -57,12 +57,14 @@ class Report:
     """Every tensor of both sides, accounted for once. `origin` names the key scheme.
 
     `container` leads to the state dict that was read, `others` to further ones of the file.
+    `operators` are kinds without weights that the public keys tell of, such as ``shift``.
     """
 
     origin: str
     entries: tuple[Entry, ...]
     container: str = ""
     others: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
 
     @property
     def loaded(self) -> tuple[Entry, ...]:
@@ -126,6 +128,7 @@ class Report:
             "from": self.origin,
             "container": self.container,
             "other_containers": list(self.others),
+            "operators": list(self.operators),
             "complete": self.complete,
             "summary": self.summary(),
             "inert_elements": self.inert_elements,

@@ -298,6 +298,8 @@ class Importer:
     """The models that it can have; there is no way back for others."""
     silent: frozenset[str] = frozenset()
     """The operators that it has although no weights tell them; no way back for models of others."""
+    tells: tuple[tuple[Pattern, str], ...] = ()
+    """Public keys, and the operators without weights that a network with such keys has."""
     container: str = ""
     """The key under which its files keep the state dict."""
     volumes: bool = False
@@ -320,6 +322,11 @@ class Importer:
     def advised(self, key: str) -> str | None:
         """Return what to do where a tensor does not fit a key of ours, if that is said."""
         return next((help for pattern, help in self.advice if pattern.fits(key)), None)
+
+    def operators(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Return the operators without weights that a checkpoint's keys tell of, sorted."""
+        stripped = tuple(self.strip(key) for key in keys)
+        return tuple(sorted({op for pattern, op in self.tells if any_match((pattern,), stripped)}))
 
     def routes(self, key: str) -> Sequence[Route]:
         """Return where a public key may go; more than one where a rule names several targets."""

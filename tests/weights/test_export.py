@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stspec.diagnostics import SpecError
-from stspec.module.convert import model_of
+from stspec.module.convert import lost, model_of
 from stspec.network import Network, load
 from stspec.reference import Oracle, fill_state_dict, load_oracle
 from stspec.reference.verify import Row, _network, read_table
@@ -187,6 +187,33 @@ def test_what_tins_code_base_shifts_whole_blocks_for() -> None:
     assert "base_model.layer1.0.net.downsample.0.weight" in found
     state = {key: np.broadcast_to(np.float32(0), blank.shape) for key, blank in found.items()}
     assert import_state_dict(state, network.state, "tin").report.complete
+
+
+@pytest.mark.parametrize(
+    ("name", "shifts", "importers"),
+    [
+        ("tsm_resnet18", True, ("mit_han_lab", "tin", "x_temporal", "mmaction2")),
+        ("tsm_resnet50_in_place", True, ("mit_han_lab", "tin", "x_temporal", "mmaction2")),
+        ("tsm_mobilenetv2", True, ("mit_han_lab", "mmaction2")),
+        ("tsn_resnet18", False, ("mit_han_lab", "tin", "mmaction2")),
+        ("tsn_resnet18_tp", False, ("mit_han_lab", "mmaction2")),
+    ],
+)
+def test_keys_tell_of_the_shift_that_they_are_wrapped_for(
+    name: str, shifts: bool, importers: tuple[str, ...]
+) -> None:
+    model = model_of(load(name))
+    for scheme in map(load_importer, importers):
+        found = public_template(model, scheme)
+        assert scheme.operators(found) == (("shift",) if shifts else ()), scheme.name
+
+
+def test_weights_of_a_shift_in_a_network_without_are_remarked_on() -> None:
+    theirs, ours = load("tsm_resnet18"), load("tsn_resnet18")
+    found = public_template(model_of(theirs), load_importer("mit_han_lab"))
+    state = {key: np.broadcast_to(np.float32(0), blank.shape) for key, blank in found.items()}
+    report = import_state_dict(state, ours.state, "mit_han_lab").report
+    assert lost(ours, report) == ("shift",) and not lost(theirs, report)
 
 
 @pytest.mark.parametrize("importer", ["tin", "x_temporal"])

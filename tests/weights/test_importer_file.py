@@ -144,6 +144,8 @@ def diagnoses(tmp_path: Path, text: str) -> list[tuple[str, str, int]]:
         ("recognise: ['{x']\n", "bad-pattern", "a capture is written"),
         ("advice: [{keys: '{X}', help: x}]\n", "bad-pattern", "in small letters"),
         ("silent: [shfit]\n", "unknown-op", "there is no operator `shfit`"),
+        ("tells: [{keys: a, op: shfit}]\n", "unknown-op", "there is no operator `shfit`"),
+        ("tells: [{keys: '{X}', op: shift}]\n", "bad-pattern", "in small letters"),
         ("models: {op: con3d}\n", "unknown-op", "there is no operator `con3d`"),
         ("models: {no_op: 3}\n", "unknown-op", "there is no operator `3`"),
         ("models: {has: 'fc<dropuot'}\n", "unknown-op", "no operator or block `dropuot`"),
