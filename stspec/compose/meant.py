@@ -10,6 +10,12 @@ from stspec.diagnostics import distance
 _LETTERS = re.compile(r"[^a-z0-9+]+")
 _BEHIND = 0.3
 """Distance of two words of which one ends the other, such as 50 and resnet50; in front, a third."""
+_SAME = (
+    (re.compile(r"^r(?=\d+$)"), "resnet"),
+    (re.compile(r"^(nl|nonlocal)$"), "nln"),
+    (re.compile(r"^slowonly$"), "slow"),
+)
+"""How words of other code bases are written here."""
 _MORE = 0.4
 """What a word that was not asked for weighs against one that was."""
 
@@ -20,16 +26,17 @@ def plain(text: str) -> str:
 
 
 def meant(name: str, models: Collection[str], spoken: Mapping[str, str]) -> str | None:
-    """Return the model that a name means, None where it speaks of no family.
+    """Return the model that a name means; None where it speaks of no family, nor its words of one.
 
     Args:
         name: what was written.
         models: the names that there are.
         spoken: what families are called, as `plain` writes it, and their names.
     """
-    found = _family(_words(name), spoken)
+    words = _words(name)
+    found = _family(words, spoken)
     if found is None:
-        return None
+        return _with_all(name, words, models)
     family, wanted = found
     ends = {
         m: _words(m[len(family) :]) for m in models if m == family or m.startswith(f"{family}_")
@@ -37,15 +44,41 @@ def meant(name: str, models: Collection[str], spoken: Mapping[str, str]) -> str 
     return min(ends, key=lambda m: (_cost(wanted, ends[m]), distance(name, m)), default=None)
 
 
+def _with_all(name: str, words: Sequence[str], models: Iterable[str]) -> str | None:
+    """Return the model that has each word, a backbone's, say, or a part of it; of few others."""
+    named = {m: _words(m) for m in models}
+    fit = {
+        m: has for m, has in named.items() if words and all(_contained(word, has) for word in words)
+    }
+
+    def cost(model: str) -> tuple[float, int, int, str]:
+        has = fit[model]
+        return sum(_far(word, has) for word in words), len(has), distance(name, model), model
+
+    return min(fit, key=cost, default=None)
+
+
+def _contained(word: str, others: Iterable[str]) -> bool:
+    """Tell whether a word begins or ends another, or another one it."""
+    pairs = (sorted((word, other), key=len) for other in others)
+    return any(len(a) > 1 and (b.startswith(a) or b.endswith(a)) for a, b in pairs)
+
+
 def _words(name: str) -> list[str]:
     words = [word for word in re.split(r"[_\s-]+", name[:64].lower()) if word]
-    return [re.sub(r"^r(?=\d+$)", "resnet", word) for word in words]
+    return [_ours(word) for word in words]
+
+
+def _ours(word: str) -> str:
+    for pattern, text in _SAME:
+        word = pattern.sub(text, word)
+    return word
 
 
 def _family(words: Sequence[str], spoken: Mapping[str, str]) -> tuple[str, list[str]] | None:
     """Return the family that words speak of, first of all at their front, and the others."""
     for end in range(len(words), 0, -1):
-        front = plain("".join(words[:end]))
+        front = _ours(plain("".join(words[:end])))
         stem = front.rstrip("0123456789")
         for called, number in ((front, ""), (stem, front[len(stem) :])):
             if called in spoken:

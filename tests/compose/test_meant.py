@@ -28,6 +28,16 @@ from stspec.diagnostics import SpecError
         ("tam_resnt50", "tam_resnet50"),
         ("X3D-M", "x3d_m"),
         ("slowonly", "slow"),
+        ("slowonly_r50", "slow_r50"),
+        ("nl_r50", "nln_resnet50"),
+        ("nonlocal_r50", "nln_resnet50"),
+        ("non-local_resnet101", "nln_resnet101"),
+        ("i3d_r50_nl", "i3d_nln_r50_8x8"),
+        ("preact_resnet50", "resnet3d_preact_50"),
+        ("densenet121_3d", "resnet3d_densenet_121"),
+        ("resnext101_3d", "resnet3d_resnext_101"),
+        ("densenet121", "resnet3d_densenet_121"),
+        ("vgg16", "tsn_vgg16"),
     ],
 )
 def test_the_family_counts_before_the_letters(written: str, model: str) -> None:
@@ -36,7 +46,8 @@ def test_the_family_counts_before_the_letters(written: str, model: str) -> None:
     assert caught.value.diagnostics[0].help == f"did you mean `{model}`?"
 
 
-def test_a_stranger_is_shown_families() -> None:
+@pytest.mark.parametrize("written", ["uniformer", "uniformer_50", "---"])
+def test_a_stranger_is_shown_families(written: str) -> None:
     with pytest.raises(SpecError) as caught:
-        locate_model("uniformer")
+        locate_model(written)
     assert (caught.value.diagnostics[0].help or "").startswith("choose from `action`")
