@@ -24,6 +24,7 @@ _CHUNK = 1 << 20
 _PATIENCE = 60.0
 """Seconds that a server may be silent."""
 _GONE = (401, 403, 404, 410)
+_SCHEMES = ("http", "https", "file")
 
 
 def cache_folder() -> Path:
@@ -45,9 +46,11 @@ def fetch(url: str, sha256: str | None = None, *, progress: bool = True) -> Path
         progress: show a bar on standard error.
 
     Raises:
-        SpecError: if the address is dead, there is no network, the file is another one, or
-            cannot be written. What was read of a file is kept, and the next call goes on.
+        SpecError: if it is no address of a file, or a dead one, there is no network, the file is
+            another one, or cannot be written. What was read of a file is kept, and the next call
+            goes on.
     """
+    _check_address(url)
     path = cached(url)
     part = path.with_name(path.name + ".part")
     with _writable(path):
@@ -63,6 +66,24 @@ def fetch(url: str, sha256: str | None = None, *, progress: bool = True) -> Path
             raise SpecError(Diagnostic("wrong-hash", message, help=help))
         part.replace(path)
     return path
+
+
+def _check_address(url: str) -> None:
+    """Refuse what no file can be read from."""
+    try:
+        address = urlparse(url)
+    except ValueError as error:
+        raise _no_address(url, str(error).lower()) from None
+    if address.scheme not in _SCHEMES:
+        raise _no_address(url, f"one begins with {', '.join(f'{s}://' for s in _SCHEMES)}")
+    if not Path(address.path).name:
+        raise _no_address(url, "it names no file")
+
+
+def _no_address(url: str, why: str) -> SpecError:
+    message = f"`{url}` is not the address of a file: {why}"
+    help = "`stspec weights list` names published weights, and `stspec weights get` downloads them"
+    return SpecError(Diagnostic("bad-address", message, help=help))
 
 
 def _download(url: str, part: Path, progress: bool) -> None:

@@ -150,3 +150,22 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_bar_is_shown(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     fetch(f"{server}/bar.pth", SHA)
     assert "100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("nonsense", "one begins with http://, https://, file://"),
+        ("ftp://example.org/a.pth", "one begins with"),
+        ("", "one begins with"),
+        ("https://example.org/", "it names no file"),
+        ("http://[example/a.pth", "invalid ipv6 url"),
+    ],
+)
+def test_what_is_no_address_is_told_so(url: str, why: str, hub: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        fetch(url)
+    (found,) = caught.value.diagnostics
+    assert found.code == "bad-address"
+    assert found.message.startswith(f"`{url}` is not the address of a file: {why}")
+    assert not hub.exists()
