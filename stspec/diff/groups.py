@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, TypeVar
@@ -128,10 +128,13 @@ def group(edits: Sequence[Edit], a: Atlas, b: Atlas) -> tuple[Group, ...]:
     """Return the groups of edits, in the order in which they come along the networks."""
     told = [*_changes(edits, a, b), *_kinds(edits, a, b), *_wires(edits, a, b)]
     swaps = _swaps(edits, a, b)
-    told += [_swap(gone, come, a, b) for gone, come in swaps]
+    told += [_swap(old, new, a, b) for old, new in swaps]
     rest = [e for e in edits if all(e not in pair for pair in swaps)] if swaps else edits
-    told += _runs([e for e in rest if isinstance(e, Insert)], b, "+")
-    told += _runs([e for e in rest if isinstance(e, Remove)], a, "-")
+    come = [e for e in rest if isinstance(e, Insert)]
+    gone = [e for e in rest if isinstance(e, Remove)]
+    moved = {place_of(e).b for e in come} & {place_of(e).a for e in gone}
+    told += _runs(come, b, "+", moved)
+    told += _runs(gone, a, "-", moved)
     by_label: dict[object, list[_Told]] = {}
     for item in told:
         # A unit is a block of one convolution: those of several units are alike.
@@ -297,13 +300,18 @@ def _explained(
     )
 
 
-def _runs(edits: Sequence[Insert | Remove], atlas: Atlas, sign: Sign) -> Iterator[_Told]:
-    """Tell nodes that stand only on one side; those that follow each other are told as one."""
+def _runs(
+    edits: Sequence[Insert | Remove], atlas: Atlas, sign: Sign, moved: Collection[str]
+) -> Iterator[_Told]:
+    """Tell nodes that stand only on one side; those that follow each other are told as one.
+
+    Paths of `moved` stand on both, each in another place.
+    """
     by_owner: list[Insert | Remove] = sorted(edits, key=_position)
     for owner, members in groupby(by_owner, key=_owner):
         scope = owner.b if sign == "+" else owner.a
         for run in _chained(list(members)):
-            yield _run([edit.node for edit in run], owner, scope, atlas, sign)
+            yield _run([edit.node for edit in run], owner, scope, atlas, sign, moved)
 
 
 def _position(edit: Insert | Remove) -> tuple[object, ...]:
@@ -330,14 +338,17 @@ def _is_plain(*edits: Insert | Remove) -> bool:
     return all(isinstance(edit.node.body, Op) for edit in edits)
 
 
-def _run(nodes: list[Node], owner: Place, scope: str, atlas: Atlas, sign: Sign) -> _Told:
+def _run(
+    nodes: list[Node], owner: Place, scope: str, atlas: Atlas, sign: Sign, moved: Collection[str]
+) -> _Told:
     sites = [atlas[join(scope, node.name)] for node in nodes]
     first = sites[0]
     words = listing([_words(node, scope, atlas) for node in nodes])
     # A convolution names a run better than the norm or activation in front of it.
     label = next((site for site in sites if site.node.tags.slot), first).label
     relation, landmark = "", ""
-    if first.block != first.path:
+    # A whole block's name tells where it stands, but for one that is moved.
+    if first.block != first.path or first.path in moved:
         relation, landmark = atlas.position(first.path, sites[-1].path)
     if sign == "+":
         told = Place("", label), "", words, Place("", first.path)

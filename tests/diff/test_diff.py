@@ -58,6 +58,12 @@ def test_further_blocks_misalign_nothing() -> None:
     assert sentences(told("tam", deeper)) == [("+", "layer3.6-22", "bottleneck", "")]
 
 
+def test_a_block_that_is_moved_is_told_with_both_of_its_places() -> None:
+    found = sentences(told("tsn_squeezenet", "tsn_squeezenet1_0"))
+    blocks = [(sign, text) for sign, subject, text, _ in found if subject == "fire4"]
+    assert blocks == [("+", "Fire module behind fire3"), ("-", "Fire module behind maxpool2")]
+
+
 def test_partial_coverage_names_the_blocks() -> None:
     at = "{role: residual_start, stages: 4, blocks: {every: 2}}"
     found = told("tsn", load("tsn", [f"policy.temporal.s={{insert: shift, at: {at}}}"]))
