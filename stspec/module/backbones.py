@@ -16,7 +16,7 @@ _UNNAMED = Backbone.model_fields["name"].default
 
 
 def check_backbones(network: Network, donor: Network) -> None:
-    """Refuse a donor whose backbone lacks convolutions of the network's, or has them otherwise.
+    """Refuse a donor whose backbone has convolutions of the network's in other shapes.
 
     Backbones are compared without their policies and heads, so that what these insert, replace
     and factorise tells nothing; stems read what the clips have. A model may set layers of a named
@@ -31,8 +31,8 @@ def check_backbones(network: Network, donor: Network) -> None:
         return
     here, there = _kernels(network), _kernels(donor)
     misfits = [key for key, shape in here.items() if there.get(key) != shape]
-    if not misfits:
-        return
+    if not any(key in there for key in misfits):
+        return  # one goes on where the other ends: deeper stages, or the 3D half of ECO
     told = [f"`{key}` {_difference(there.get(key), here[key])}" for key in misfits[:_MOST_NAMED]]
     more = len(misfits) - len(told)
     listed = ", ".join(told) + (f" and {more} more" if more else "")
