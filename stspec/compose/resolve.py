@@ -107,6 +107,10 @@ class _Resolver:
     ) -> tuple[str, Mapping]:
         """The target's name and its tree, without overrides."""
         nothing = Mapping((), span)
+        if variant is not None and not isinstance(variant, str):
+            message = f"a variant cannot be a Python value of type {type(variant).__name__}"
+            self._note("wrong-type", message, span, "expected the name of a row of `variants`")
+            return "", nothing
         if isinstance(target, str | Path):
             try:
                 path, row = locate_model(target) if isinstance(target, str) else (target, None)

@@ -132,3 +132,13 @@ def test_what_is_no_spec_is_told(target: Any) -> None:
     (found,) = caught.value.diagnostics
     assert found.message.startswith("a spec cannot be a Python value")
     assert found.labels[0].span.file.endswith("test_paths.py")
+
+
+@pytest.mark.parametrize("target", ["tam", {"extends": "tam"}])
+@pytest.mark.parametrize("variant", [3, ["resnet18"], b"resnet18"])
+def test_what_is_no_variant_is_told(target: Any, variant: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(target, variant=variant)
+    (found,) = caught.value.diagnostics
+    assert found.message.startswith("a variant cannot be a Python value")
+    assert found.labels[0].span.file.endswith("test_paths.py")
