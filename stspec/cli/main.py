@@ -37,6 +37,7 @@ from stspec.cli import (
     verify,
     weights,
 )
+from stspec.cli.options import Command
 from stspec.cli.screen import has_colour, width
 from stspec.diagnostics import Diagnostic, SpecError
 
@@ -77,7 +78,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=Command)(_command)
 app.add_typer(study.app, name="study")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stspec.cli.options import no_such
 from stspec.cli.screen import remark, write
 
 RECIPE, STUDY = "recipe", "study"
@@ -43,7 +44,7 @@ def schema(
     kinds = (*KINDS, RECIPE, STUDY)
     if kind is not None:
         if kind not in kinds:
-            raise typer.BadParameter(f"choose from {', '.join(kinds)}", param_hint="KIND")
+            raise typer.BadParameter(no_such(kind, kinds), param_hint="KIND")
         if output or check:
             why = "one kind is printed; -o and --check go with the files of all"
             raise typer.BadParameter(why, param_hint="KIND")

@@ -80,6 +80,24 @@ def test_a_users_mistake_is_answered_with_status_2(
     assert "internal-error" not in err
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("cost tam --count fvcoer", "'--count': there is no `fvcoer`; did you mean `fvcore`?"),
+        ("cost tam --per \x1b", "there is no `␛`; choose from `node`, `stage`, `total`"),
+        ("list bakcbones", "'[KIND]': there is no `bakcbones`; did you mean `backbones`?"),
+        ("schema modle", "KIND: there is no `modle`; did you mean `model`?"),
+        ("study export here --format latx", "there is no `latx`; did you mean `latex`?"),
+        ("bench tam --batch some", "'--batch': "),
+    ],
+)
+def test_a_value_of_a_few_is_answered_with_the_nearest(
+    command: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split(" ")) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_our_own_mistake_is_confessed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

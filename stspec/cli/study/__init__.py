@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from stspec.cli.options import Command
 from stspec.cli.study import compare, export, order, plan, report, run, status, work
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -26,4 +27,4 @@ app = typer.Typer(
 )
 
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=Command)(_command)
