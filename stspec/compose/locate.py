@@ -137,15 +137,32 @@ def _known(kind: Kind, name: str) -> Path | None:
     return None
 
 
+def _is_known(kind: Kind, name: str) -> bool:
+    return _known(kind, name) is not None or (kind == "model" and _by_variant(name) is not None)
+
+
 def _file(kind: Kind, name: str, relative_to: Path | None, span: Span | None) -> Path:
     if is_path(name):
-        return _path(name, relative_to, span)
+        return _path(kind, name, relative_to, span)
     path = _known(kind, name)
     if path is not None:
         return path
     labels = (Label(span, f"no {kind} has this name"),) if span else ()
     message = f"there is no {kind} named `{name}`"
-    raise SpecError(Diagnostic("unknown-spec", message, labels, _advice(kind, name) or None))
+    file = _same_stem(name, relative_to or Path(), span)
+    help = f"did you mean the file `{file}`?" if file else _advice(kind, name)
+    raise SpecError(Diagnostic("unknown-spec", message, labels, help or None))
+
+
+def _same_stem(name: str, folder: Path, span: Span | None) -> str | None:
+    """The file that a name is without its suffix, if that is not the one that the name is in."""
+    for path in (folder / f"{name}{suffix}" for suffix in _SUFFIXES):
+        try:
+            if path.is_file() and (span is None or display_path(path) != span.file):
+                return name + path.suffix
+        except OSError:  # too long a name
+            continue
+    return None
 
 
 def _advice(kind: Kind, name: str) -> str:
@@ -189,7 +206,7 @@ def _text(tree: Mapping | None, key: str) -> str:
     return str(node.value) if isinstance(node, Scalar) else ""
 
 
-def _path(name: str, relative_to: Path | None, span: Span | None) -> Path:
+def _path(kind: Kind, name: str, relative_to: Path | None, span: Span | None) -> Path:
     given = Path(name)
     if relative_to is not None and given.is_absolute():
         raise _no_file(
@@ -212,7 +229,10 @@ def _path(name: str, relative_to: Path | None, span: Span | None) -> Path:
         there = sorted(folder.glob("*.y*ml")) if folder.is_dir() else []
         siblings = [p.name for p in there if span is None or display_path(p) != span.file]
         message = f"there is no file `{display_path(path)}`"
-        raise _no_file(message, span, "no such file", did_you_mean(path.name, siblings))
+        help = did_you_mean(path.name, siblings)
+        if _is_known(kind, path.stem):
+            help = f"there is a {kind} `{path.stem}`: write its name without `{path.suffix}`"
+        raise _no_file(message, span, "no such file", help)
     return path
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stspec.compose.locate import Kind, find, is_path, locate_model
+from stspec.compose.locate import Kind, find, locate_model
 from stspec.compose.merge import is_null, merge
 from stspec.compose.paths import Override, parse_overrides, parse_path, put
 from stspec.compose.version import LANGUAGE, check_version
@@ -234,10 +234,9 @@ class _Resolver:
         return found.without("about") if found else nothing
 
     def _locate(self, kind: Kind, name: str, folder: Path, span: Span) -> tuple[Path, str | None]:
-        base = folder if is_path(name.rpartition(":")[0] or name) else None
         if kind == "model":
-            return locate_model(name, base, span)
-        return find(kind, name, base, span), None
+            return locate_model(name, folder, span)
+        return find(kind, name, folder, span), None
 
     def _part(
         self, kind: Kind, path: Path, chain: tuple[_Step, ...], via: Origin

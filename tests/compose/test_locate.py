@@ -4,7 +4,7 @@ import pytest
 
 from stspec.compose import data_root, find, index, locate_model, names, resolve
 from stspec.compose.locate import Kind
-from stspec.diagnostics import Span, SpecError
+from stspec.diagnostics import Span, SpecError, display_path
 
 
 @pytest.fixture
@@ -126,6 +126,36 @@ def test_the_nearest_name_is_offered(root: Path) -> None:
         find("model", "families/tma")
     with pytest.raises(SpecError, match="choose from `broken`, `i3d`, `tam`"):
         find("model", "completely_different")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "known"),
+    [
+        ("model", "tam_r50.yaml", "model `tam_r50`"),
+        ("model", "./tam_r50_b5.yml", "model `tam_r50_b5`"),
+        ("policy", "tam.yaml", "policy `tam`"),
+    ],
+)
+def test_a_path_that_is_a_name_with_a_suffix(root: Path, kind: Kind, name: str, known: str) -> None:
+    with pytest.raises(SpecError, match=f"there is a {known}: write its name without `.ya?ml`"):
+        find(kind, name)
+
+
+def test_a_name_that_is_a_path_without_its_suffix(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("base.yaml", "tam_r5.yml", "folder/wide.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("stspec: 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("base.yaml", "tam_r5.yml", "folder/wide.yaml"):
+        with pytest.raises(SpecError, match=f"did you mean the file `{name}`"):
+            find("model", name.rpartition(".")[0])
+    monkeypatch.chdir(root)
+    with pytest.raises(SpecError, match=r"did you mean the file `base\.yaml`"):
+        find("policy", "base", tmp_path, Span("mine.yaml", 1, 1, 1, 2))
+    with pytest.raises(SpecError, match="the only choice is `tam`"):
+        find("policy", "base", tmp_path, Span(display_path(tmp_path / "base.yaml"), 1, 1, 1, 2))
 
 
 def test_every_shipped_model_resolves() -> None:
