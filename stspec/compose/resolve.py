@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stspec.compose.kinds import no_model
 from stspec.compose.locate import Kind, find, locate_model
 from stspec.compose.merge import is_null, merge
 from stspec.compose.paths import Override, parse_overrides, parse_path, put
@@ -184,6 +185,9 @@ class _Resolver:
     ) -> Mapping | None:
         tree = self._read(path, via)
         if tree is None:
+            return None
+        if (other := no_model(tree)) is not None:
+            self.errors.append(other)
             return None
         self.own.append(path)
         step = _Step(path.resolve(), variant, None)
