@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stspec.compose.merge import is_null, merge, prune
@@ -170,7 +170,7 @@ def _put_key(node: Mapping, override: Override, at: int) -> Mapping:
     name = str(segment.value)
     last = at + 1 == len(override.path)
     if last and is_null(override.value):
-        return node.without(name)
+        return replace(node.without(name), removed=(*node.removed, segment))
     below = node.get(name)
     if below is None and not last:
         if is_null(override.value):  # there is nothing to remove

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -383,7 +383,7 @@ def _named(tree: Mapping, name: str, *, first: bool = False) -> Mapping:
     at = Span(tree.span.file, tree.span.line, tree.span.column, tree.span.line, tree.span.column)
     entry = (Scalar("name", at, tree.origin), Scalar(name, at, tree.origin))
     rest = tree.without("name").entries
-    return Mapping((entry, *rest) if first else (*rest, entry), tree.span, tree.origin)
+    return replace(tree, entries=(entry, *rest) if first else (*rest, entry))
 
 
 def _files_of(node: Node, seen: dict[str, None]) -> None:

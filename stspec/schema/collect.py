@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -41,7 +42,7 @@ def split(node: Mapping, model: type[BaseModel]) -> tuple[Mapping, Mapping]:
     known = set(names_of(model))
     mine = tuple(entry for entry in node.entries if entry[0].value in known)
     rest = tuple(entry for entry in node.entries if entry[0].value not in known)
-    return Mapping(mine, node.span, node.origin), Mapping(rest, node.span, node.origin)
+    return replace(node, entries=mine), replace(node, entries=rest)
 
 
 def names_of(model: type[BaseModel]) -> list[str]:

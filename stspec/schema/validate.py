@@ -255,6 +255,10 @@ class _Report:
     def _missing_key(self, where: Where, name: str) -> Diagnostic:
         inside = shown_path((*self.path, *where.path))
         message = f"`{inside}` lacks the key `{name}`" if inside else f"the key `{name}` is missing"
+        removed = where.node.removed if isinstance(where.node, Mapping) else ()
+        if key := next((key for key in reversed(removed) if key.value == name), None):
+            label = Label(key.span, "null removes a key that must be there")
+            return Diagnostic("missing-key", message, (label,))
         span, is_beside = _mapping_span(where)
         text = "beside this key" if is_beside else "in here"
         label = Label(span, f"expected the key `{name}` {text}")

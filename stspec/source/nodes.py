@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from stspec.diagnostics import Span
@@ -52,11 +52,15 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Named nodes in the order of the text."""
+    """Named nodes in the order of the text.
+
+    `removed` are keys that a null has taken out, which messages point at where they are missing.
+    """
 
     entries: tuple[tuple[Scalar, Node], ...]
     span: Span
     origin: Origin = ()
+    removed: tuple[Scalar, ...] = field(default=(), compare=False, repr=False)
 
     def get(self, key: str) -> Node | None:
         """The value of a key, or None where there is no such key."""
@@ -83,7 +87,7 @@ class Mapping:
     def without(self, *keys: str) -> Mapping:
         """The same mapping, lacking these keys."""
         kept = tuple(entry for entry in self.entries if entry[0].value not in keys)
-        return Mapping(kept, self.span, self.origin)
+        return replace(self, entries=kept)
 
     def with_entry(self, key: Scalar, value: Node) -> Mapping:
         """The same mapping with one entry replaced in its place, or added at the end."""
@@ -94,7 +98,7 @@ class Mapping:
                 break
         else:
             entries.append((key, value))
-        return Mapping(tuple(entries), self.span, self.origin)
+        return replace(self, entries=tuple(entries))
 
     def __contains__(self, key: object) -> bool:
         return any(name.value == key for name, _ in self.entries)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stspec.compose import resolve
 from stspec.diagnostics import SpecError
+from stspec.network import load
 from stspec.schema.validate import validate
 from stspec.source import read_file
 
@@ -135,6 +136,25 @@ def test_overrides(name: str, golden: Callable[[str, str], None]) -> None:
     with pytest.raises(SpecError) as caught:
         resolve("spec.yaml", OVERRIDES[name])
     golden(name, say(caught))
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "key"),
+    [
+        (MODEL, "clip=null", "<--set>:1:1"),
+        (MODEL, "clip.frames=null", "<--set>:1:6"),
+        (MODEL, "clip={frames: null}", "<--set>:1:7"),
+        ("stspec: 1\nextends: tam\nclip: null\n", "classes=3", "spec.yaml:3:1"),
+    ],
+)
+def test_what_a_null_removes_is_missing_there(text: str, override: str, key: str) -> None:
+    write(spec=text)
+    with pytest.raises(SpecError) as caught:
+        load("spec.yaml", [override, "policy=tsm"])
+    (found,) = caught.value.diagnostics
+    assert found.code == "missing-key"
+    at = found.labels[0].span
+    assert f"{at.file}:{at.line}:{at.column}" == key
 
 
 class Strict(BaseModel):
