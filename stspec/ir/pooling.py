@@ -27,12 +27,25 @@ def pool_time(spec: Spec, pathway: Pathway, graph: Graph) -> Graph:
     """Pool time beside the spatial poolings that a pathway's policy names.
 
     Raises:
-        SpecError: if the backbone has no such pooling, or cannot realise it jointly.
+        SpecError: if the backbone has no such pooling, cannot realise it jointly, or heeds no
+            kernel though one is given.
     """
     pooling = pathway.policy.pooling
     fail = partial(_error, spec, pathway)
     if pooling == "none":
         return graph
+    pooled = _pool(fail, pathway, graph, pooling)
+    default = pooling.model_copy(update={"kernel": Pooling.model_fields["kernel"].default})
+    if pooling != default and pooled == _pool(fail, pathway, graph, default):
+        raise fail(
+            "kernel",
+            "a kernel has no effect here: what strides in space strides in time, and keeps its own",
+            "leave it out, or use realise: separate, whose pools have it",
+        )
+    return pooled
+
+
+def _pool(fail: Fail, pathway: Pathway, graph: Graph, pooling: Pooling) -> Graph:
     for number, level in enumerate(pooling.beside, 1):
         role = f"spatial_pool_{level}"
         found = ((p, n) for p, n in nodes_of(graph, pathway.name) if _has(n, role))

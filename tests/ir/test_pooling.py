@@ -316,6 +316,16 @@ def test_poolings_that_round_up_cannot_stride_in_time(backbone: str, how: str) -
     assert found.help is not None and "ceil_mode" in found.help
 
 
+def test_a_kernel_that_nothing_takes() -> None:
+    for backbone in ("resnet18", "mobilenetv2"):
+        found = refused(joint, backbone, [3, 4], kernel=5)
+        assert found.code == "bad-pooling"
+        assert found.message.startswith("a kernel has no effect here")
+        assert found.help is not None and "separate" in found.help
+    assert op(joint("resnet18", [2, 3], kernel=5), "maxpool").kernel_t == 5
+    assert joint("resnet18", [3, 4], kernel=3).graph == joint("resnet18", [3, 4]).graph
+
+
 def test_a_kernel_longer_than_the_clip() -> None:
     # Four frames with one of padding on each side.
     assert frames_after(pooled("resnet18", 3, 2, kernel=4), "layer2") == [1]
