@@ -164,7 +164,7 @@ def _strays(names: Iterable[str]) -> list[str]:
 
 def _summary(network: Network, ink: Paint) -> str:
     from stspec.analysis.report import report
-    from stspec.cli.screen import RIGHT, Column, table, width
+    from stspec.cli.screen import RIGHT, Column, heading, table, width
 
     found = report(network, "stage")
     rows = [(line.label, line.output, f"{line.params:,}", f"{line.macs:,}") for line in found.lines]
@@ -173,7 +173,7 @@ def _summary(network: Network, ink: Paint) -> str:
         Column("MACs", RIGHT),
     ]  # fmt: skip
     about = network.spec.model.about
-    title = ink(network.name, "bold") + (f": {about}" if about else "")
+    title = heading(network.name, f": {about}" if about else "", width(), ink)
     clip = f"clip {network.facts.input} to {network.facts.output}"
     return f"{title}\n{clip}\n\n{table(columns, rows[:-1], width(), ink, rows[-1])}\n"
 

@@ -81,7 +81,7 @@ def _print(found: Report, format: Format) -> None:
 
 
 def _table(found: Report) -> str:
-    from stspec.cli.screen import RIGHT, Column, paint, table, width
+    from stspec.cli.screen import RIGHT, Column, heading, paint, table, width
 
     total = found.lines[-1]
     columns = [
@@ -97,7 +97,7 @@ def _table(found: Report) -> str:
     ink = paint()
     last = cells.pop() if found.per != "total" else None
     text = table(columns, cells, width(), ink, last)
-    title = ink(found.name, "bold") + f"  {found.about}"
+    title = heading(found.name, f"  {found.about}", width(), ink)
     return f"{title}\n\n{text}\n\n{ink(_NOTE, 'dim')}"
 
 

@@ -61,6 +61,11 @@ def paragraph(text: str, room: int) -> str:
     )
 
 
+def heading(name: str, about: str, room: int, ink: Paint) -> str:
+    """Return a name in bold and what is said of it, in lines of so many columns."""
+    return paragraph(name + about, room).replace(name, ink(name, "bold"), 1)
+
+
 def remark(text: str) -> None:
     """Print a remark that is no part of the answer, to standard error."""
     sys.stderr.write(text.rstrip("\n") + "\n")

@@ -110,6 +110,28 @@ def test_cost_as_a_table(capsys: Capture) -> None:
     assert re.search(r"total +400 +12\.70 +21\.41 ", out)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cost", "two_stream_fused_diff_resnet18"),
+        ("build", "tdn", "--no-instantiate", "-o", "model.py"),
+    ],
+)
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_headings_are_wrapped(
+    arguments: tuple[str, ...], colour: str, capsys: Capture, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "" if colour else "1")
+    monkeypatch.setenv("FORCE_COLOR", colour)
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0
+    plain = re.sub("\x1b\\[[0-9]*m", "", out)
+    assert widest(plain) <= 80
+    assert ("\x1b" in out) == bool(colour)
+
+
 def test_cost_for_programs(capsys: Capture) -> None:
     network = load("tam")
     _, out, _ = run(capsys, "cost", "tam", "--per", "node", "--format", "csv")

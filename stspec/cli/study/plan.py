@@ -13,6 +13,7 @@ from stspec.cli.screen import (
     RIGHT,
     Column,
     Paint,
+    heading,
     paint,
     paragraph,
     short,
@@ -74,7 +75,7 @@ def _lines(
 
     ink, room = paint(), width()
     about = f": {plan.about}" if plan.about else ""
-    lines = [paragraph(ink(plan.name, "bold") + about, room), ""]
+    lines = [heading(plan.name, about, room, ink), ""]
     lines += _axes(study, ink, room)
     few = every or len(plan.runs) <= MOST_ROWS
     shown = _runs(plan, finished, ink, room) if few else ""
