@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import readme
+from stspec.blocks.heads import HEADS
 from stspec.network import load
 from stspec.study.study import load_study
 from stspec.weights.library import load_importer
@@ -82,6 +83,11 @@ def test_every_block_of_yaml_is_right(block: Block, tmp_path: Path) -> None:
     variants = re.findall(r"^  (\w+): \{", block.body.partition("variants:\n")[2], re.MULTILINE)
     for variant in [None, *variants]:
         assert load(path, variant=variant).facts.params > 0
+
+
+def test_the_language_describes_every_head() -> None:
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"<!-- begin fields: head (\w+) -->", text)) == set(HEADS)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
