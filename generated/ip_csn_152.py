@@ -60,8 +60,7 @@ class Conv3d(nn.Conv3d):
             t, h, w = self.stride
             met = input.permute(0, 2, 3, 4, 1)[:, ::t, ::h, ::w]  # (N, T', H', W', C)
             rows = F.linear(met.flatten(0, 3), self.weight.flatten(1), self.bias)
-            out: Tensor = rows.unflatten(0, met.shape[:4]).permute(0, 4, 1, 2, 3)
-            return out
+            return rows.view(*met.shape[:4], self.out_channels).permute(0, 4, 1, 2, 3)
         if not may_miss_onednn(input):
             return super().forward(input)
         padding = [int(side) for side in self.padding]

@@ -43,6 +43,8 @@ from stspec.diagnostics import Diagnostic, SpecError
 
 SAME, DIFFERENT, WRONG = 0, 1, 2
 """Exit statuses: all is well; something differs; the user or the spec is wrong."""
+PIPE_CLOSED = 141
+"""What shells report where a program's reader is gone."""
 
 app = typer.Typer(
     name="stspec",
@@ -101,16 +103,12 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; no exception leaves it."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="stspec")
+        status = _answer(arguments)
         sys.stdout.flush()
-    except SystemExit as leaving:
-        if isinstance(leaving.__context__, BrokenPipeError):
-            return _pipe_closed()  # typer would say 1, which is `diff`'s for different
-        return _status(leaving.code)
     except SpecError as error:
         return _tell(error)
     except BrokenPipeError:
-        return _pipe_closed()
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
@@ -118,6 +116,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except Exception as error:
         return _confess(error)
+    return status
+
+
+def _answer(arguments: Sequence[str] | None) -> int:
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="stspec")
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None  # typer says 1, which is `diff`'s for different
+        return _status(leaving.code)
     return SAME
 
 
@@ -131,7 +139,9 @@ def run() -> None:
             stream.reconfigure(errors="replace")
     if sys.argv[1:2] != ["bench"]:  # which measures torch as it is
         share_cores()
-    sys.exit(main())
+    status = main()
+    _let_go()
+    sys.exit(status)
 
 
 def _open_closed_streams() -> None:
@@ -140,6 +150,18 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for good)
             setattr(sys, name, nowhere)
+
+
+def _let_go() -> None:
+    """Let what streams still hold go nowhere if they take nothing.
+
+    Python flushes them once more at its end, and a failure there would be the status.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def share_cores() -> None:
@@ -168,12 +190,6 @@ def _tell(error: SpecError) -> int:
             stream.write(rest)
             stream.flush()
     return WRONG
-
-
-def _pipe_closed() -> int:
-    # Python flushes once more at its end, which must not fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
 
 
 def _refused(error: OSError) -> int:

@@ -179,7 +179,7 @@ def verify_row(row: Row, oracles: Path) -> Result:
         result.add("compiles and loads", False, str(error))
         return result
     _check_state(result, oracle, imported)
-    _check_costs(result, row, oracle, costed, imported)
+    _check_costs(result, row, oracle, network.facts.params, costed, imported)
     _check_logits(result, axes_of(row, oracle.input), oracle, network, imported)
     return result
 
@@ -266,9 +266,9 @@ def _check_state(result: Result, oracle: Oracle, imported: Imported) -> None:
 
 
 def _check_costs(
-    result: Result, row: Row, oracle: Oracle, costed: Network, imported: Imported
+    result: Result, row: Row, oracle: Oracle, params: int, costed: Network, imported: Imported
 ) -> None:
-    params = costed.facts.params + imported.report.inert_elements
+    params += imported.report.inert_elements
     result.add("params", params == oracle.params, f"{params:,} against {oracle.params:,}")
     macs = sum(costed.facts.macs().values()) * _clips(oracle.macs_input, costed)
     macs += row.keys.idle_macs
