@@ -47,7 +47,7 @@ class Study:
     store: Store
     count: int = 8
     name: str = "many"
-    pause: float = 0.0
+    gate: Path | None = None
     options: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     error: BaseException | None = None
@@ -57,7 +57,7 @@ class Study:
         """Have workers do the study, and come back when it is over."""
         runs = planned(self.count)
         task = StandInLaunch(
-            self.store.root, self.name, runs, WorkOptions(beat=0.1), pause=self.pause
+            self.store.root, self.name, runs, WorkOptions(beat=0.1), gate=self.gate
         )
         slurm: Slurm = replace(executor({"workers": "2", "time": "30", **self.options}), poll=0.1)
         slurm.launch(task, self.said.append)
@@ -75,9 +75,15 @@ class Study:
         self.thread.start()
 
     def begin(self) -> None:
-        """Launch it beside the test, and wait until workers are at runs."""
+        """Launch it beside the test, and wait until both workers are at runs, to stay there."""
+        self.gate = self.store.root.parent / "go on"
         self.start()
-        wait(lambda: any(self.store.root.glob("work/*/*/log.jsonl")), "runs")
+        wait(lambda: len([*self.store.root.glob("work/*/*/log.jsonl")]) == 2, "runs")
+
+    def go_on(self) -> None:
+        """Let runs come to their ends."""
+        assert self.gate is not None
+        self.gate.touch()
 
     def end(self) -> None:
         """Wait for the end."""
@@ -119,13 +125,13 @@ def test_workers_that_must_make_room_are_put_back_and_go_on(
     slurm: SlurmCluster, study: Study
 ) -> None:
     """One because its time is nearly over, which Slurm tells it by a signal; one is preempted."""
-    study.pause = 0.15
     study.begin()
     first, second = slurm.states()
     slurm.run("scancel", "--signal=USR2", first)  # of itself, Slurm looks every 30 s alone
     slurm.run("sbatch", "--partition=urgent", "--ntasks=4", "--output=/dev/null", "--wrap=true")
     await_restart(slurm, first)
     await_restart(slurm, second)
+    study.go_on()
     study.end()
     study.check()
     assert "lost" not in study.told and "ended" not in study.told
@@ -137,13 +143,13 @@ def await_restart(slurm: SlurmCluster, job: str) -> None:
 
 
 def test_a_node_that_is_lost(slurm: SlurmCluster, study: Study) -> None:
-    study.pause = 0.15
     study.begin()
     jobs = slurm.states()
     slurm.run("scontrol", "update", "nodename=n0", "state=down", "reason=lost")
     for job in jobs:
         await_restart(slurm, job)
     slurm.resume_node()
+    study.go_on()
     study.end()
     study.check()
 
@@ -165,23 +171,23 @@ def test_a_limit_of_jobs_is_told_and_waited_for(slurm: SlurmCluster, study: Stud
 
 
 def test_workers_that_are_killed_are_replaced(slurm: SlurmCluster, study: Study) -> None:
-    study.pause = 0.15
     study.begin()
     for lease in study.store.leases.glob("*.1"):
         os.kill(json.loads(lease.read_text().splitlines()[0])["pid"], signal.SIGKILL)
+    study.go_on()
     study.end()
     study.check()
     assert "ended with status -9; what it was at is taken over by others" in study.told
 
 
 def test_workers_that_are_cancelled_are_not_replaced(slurm: SlurmCluster, study: Study) -> None:
-    study.pause = 0.15
     study.begin()
     slurm.run("scancel", *slurm.states())
     study.end()
     assert isinstance(study.error, SpecError)
     assert "all workers were cancelled" in study.error.diagnostics[0].message
-    study.pause, study.error = 0.0, None
+    study.error = None
+    study.go_on()
     study.launch()
     study.check()
 
