@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -148,8 +148,7 @@ def _open_closed_streams() -> None:
     """Let what is written to a stream that the caller has closed go nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for good)
-            setattr(sys, name, nowhere)
+            setattr(sys, name, io.StringIO())
 
 
 def _let_go() -> None:
