@@ -1,5 +1,6 @@
 """Temporal aggregation against loops over frames and taps."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -83,6 +84,20 @@ def test_gradients_of_the_depthwise_convolution(kernel: int) -> None:
     weight = torch.randn(3, 1, kernel, 1, 1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(tam.DepthwiseTemporalConv.apply, (x, weight))
     assert torch.autograd.gradgradcheck(tam.DepthwiseTemporalConv.apply, (x, weight))
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 3, 3, 4), (1, 6, 1, 3, 4), (1, 6, 2, 1, 1)])
+def test_gradients_mix_memory_formats(shape: tuple[int, ...]) -> None:
+    """Contiguous and channels-last, as clips and as views of frames, of x and of the gradient."""
+    n, c, t, h, w = shape
+    clip = checks.frames_like(*shape)
+    frames = checks.frames_like(n * t, c, h, w, seed=1).unflatten(0, (n, t)).transpose(1, 2)
+    formats = [clip, clip.contiguous(), frames, frames.contiguous()]
+    for x, grad in itertools.product(formats, formats):
+        weight = torch.ones(c, 1, 3, 1, 1, dtype=torch.float64, requires_grad=True)
+        (wanted,) = torch.autograd.grad(tam.depthwise(x, weight), weight, grad)
+        (got,) = torch.autograd.grad(tam.blend(x, weight), weight, grad)
+        torch.testing.assert_close(got, wanted)
 
 
 def test_gradients_of_the_maximum() -> None:
