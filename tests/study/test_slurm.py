@@ -205,8 +205,11 @@ def test_what_slurm_refuses(slurm: SlurmCluster, study: Study) -> None:
         assert words in found.message.lower() and help in str(found.help)
 
 
-def test_real_trainings_are_put_back_and_go_on(slurm: SlurmCluster, tmp_path: Path) -> None:
+def test_real_trainings_are_put_back_and_go_on(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To the weights and the results of an unbroken study, bit for bit."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the bits depend on it
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     unbroken, broken = small.planned(tmp_path / "one"), small.planned(tmp_path / "two")
