@@ -7,7 +7,7 @@ Paper: Chen et al., Big-Little Net, ICLR 2019
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'blvnet_tam_r50_8x2'.
-math 34a5ea9595f28794, weights d11bfd6309ba8e03.
+math 63bb9f478afe7e26, weights d11bfd6309ba8e03.
 """
 
 # mypy: allow-untyped-calls
@@ -64,7 +64,8 @@ class DepthwiseTemporalConv(torch.autograd.Function):
         grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         frames, taps, dots = x.shape[2], weight.shape[2], []
         for shift in range(-(taps // 2), taps // 2 + 1):  # each frame meets the one so many on
-            start, stop = max(0, -shift), max(0, min(frames, frames - shift))
+            start = min(frames, max(0, -shift))
+            stop = max(start, frames - max(0, shift))
             met = x[:, :, start + shift : stop + shift]
             dots.append(dot_products(grad[:, :, start:stop], met.to(grad.dtype)))
         return grad_x, torch.stack(dots, 1).view_as(weight).to(weight.dtype)

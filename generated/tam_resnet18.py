@@ -7,7 +7,7 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016
 N clips of T frames; shapes in comments are those of the clip above.
 
 Written by stspec 0.1.0 from the spec 'tam_resnet18'.
-math 7b51dde07a3caf1e, weights d1807bc9c64dbebe.
+math eaeccf47e26b3f10, weights d1807bc9c64dbebe.
 """
 
 # mypy: allow-untyped-calls
@@ -64,7 +64,8 @@ class DepthwiseTemporalConv(torch.autograd.Function):
         grad_x = depthwise(grad, weight.to(grad.dtype).flip(2))
         frames, taps, dots = x.shape[2], weight.shape[2], []
         for shift in range(-(taps // 2), taps // 2 + 1):  # each frame meets the one so many on
-            start, stop = max(0, -shift), max(0, min(frames, frames - shift))
+            start = min(frames, max(0, -shift))
+            stop = max(start, frames - max(0, shift))
             met = x[:, :, start + shift : stop + shift]
             dots.append(dot_products(grad[:, :, start:stop], met.to(grad.dtype)))
         return grad_x, torch.stack(dots, 1).view_as(weight).to(weight.dtype)
